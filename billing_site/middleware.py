@@ -1,0 +1,76 @@
+"""Three rules for every answer: a body that is too large is a 413, a busy database a 503 with Retry-After, and
+private pages are never stored by anybody."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+
+from clinics.surfaces import error, wants_html
+
+# SQLSTATEs that say «not now» rather than «wrong»: lock timeout, statement timeout, deadlock, serialization,
+# read-only server, too many connections, and the server going down or being away (class 57P, 08).
+BUSY_STATES = frozenset({"55P03", "57014", "40P01", "40001", "25006", "53300"})
+BUSY_CLASSES = ("57P", "08")
+RETRY_AFTER_SECONDS = 5
+
+
+def is_database_busy(exc: BaseException | None) -> bool:
+    """True when the database could not serve for now: no state of it, or of the request, is wrong."""
+    if not isinstance(exc, DatabaseError):
+        return False
+    sqlstate = getattr(exc.__cause__, "sqlstate", None)
+    if sqlstate is None:  # the connection itself failed or was lost
+        return type(exc).__name__ == "OperationalError"
+    return sqlstate in BUSY_STATES or sqlstate.startswith(BUSY_CLASSES)
+
+
+class BodyLimitMiddleware:
+    """Refuses a body above the limit before anything reads it. Uploads (multipart) have limits of their own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if request.content_type != "multipart/form-data" and length.isdecimal() and int(length) > limit:
+            return error(413, "too_large", f"At most {limit // 1024} KB can be sent at once.")
+        return self.get_response(request)
+
+
+class DatabaseBusyMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return busy_response(request) if is_database_busy(exception) else None
+
+
+def busy_response(request: HttpRequest) -> HttpResponse:
+    message = "We are busy for a moment. Please try again in a few seconds."
+    response: HttpResponse
+    if wants_html(request):
+        response = render(request, "busy.html", {"message": message}, status=503)
+    else:
+        response = error(503, "busy", message)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+class PrivatePagesMiddleware:
+    """Signed-in pages are not kept by browsers or proxies: the next person at the front desk must not see them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if getattr(request, "user", None) is not None and request.user.is_authenticated:
+            response.headers.setdefault("Cache-Control", "no-store, private")
+        return response
