@@ -1,0 +1,32 @@
+"""Money, by noun: `ledger`, `topups` (what is bought), `gateway` (what was paid), `rules` (limits, switches)."""
+
+from credits.models.gateway import (
+    GatewayDispute,
+    GatewayEvent,
+    GatewayPayment,
+    GatewayRefund,
+    PromoCode,
+    PromoUse,
+    ReviewItem,
+)
+from credits.models.ledger import CreditAccount, CreditGrant, CreditTransaction, GrantConsumption, Reversal
+from credits.models.rules import BillingRules
+from credits.models.topups import CreditPackage, TopUp
+
+__all__ = [
+    "BillingRules",
+    "CreditAccount",
+    "CreditGrant",
+    "CreditPackage",
+    "CreditTransaction",
+    "GatewayDispute",
+    "GatewayEvent",
+    "GatewayPayment",
+    "GatewayRefund",
+    "GrantConsumption",
+    "PromoCode",
+    "PromoUse",
+    "Reversal",
+    "ReviewItem",
+    "TopUp",
+]
