@@ -1,0 +1,121 @@
+"""What the web's role may do in the database: everything a page needs, and nothing to the ledger but by its door.
+
+Applied after every `migrate`. The role owns nothing and deletes nothing of the business; tables not named here may be
+read, added to and updated.
+"""
+
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+# Read by anybody, written by the SQL functions alone.
+BEHIND_THE_DOOR: Final = (
+    "credit_transactions",
+    "credit_grants",
+    "grant_consumptions",
+    "reversals",
+    "leads",
+    "lead_contacts",
+    "enquiry_hits",
+    "credit_accounts",
+)
+# Rows that may be added but never changed, by triggers too.
+APPEND_ONLY: Final = (
+    "lead_pricing_versions",
+    "lead_pricing_tiers",
+    "consent_notices",
+    "lead_status_changes",
+    "contact_attempts",
+    "contact_views",
+)
+# Where only some columns may be updated. A top-up is marked as paid by the function that credits it, and by no other.
+UPDATABLE_COLUMNS: Final = {
+    "leads": ("status",),
+    "credit_accounts": (
+        "daily_cap",
+        "monthly_cap",
+        "highest_cost",
+        "paused_at",
+        "paused_until",
+        "auto_release",
+        "frozen_at",
+        "frozen_reason",
+    ),
+    "top_ups": (
+        "state",
+        "razorpay_order_id",
+        "ordered_at",
+        "last_attempt_error",
+        "next_check_at",
+        "checks",
+    ),
+}
+# Django's own working tables, and what is kept for a time only (`manage.py forget_old_data`).
+DELETABLE: Final = (
+    "account_emailaddress",
+    "account_emailconfirmation",
+    "auth_group_permissions",
+    "cache_entries",
+    "django_session",
+    "enquiry_hits",
+    "idempotency_keys",
+    "users_groups",
+    "users_user_permissions",
+)
+# The door: the only functions the web's role may call.
+DOOR: Final = (
+    "add_credits",
+    "adjust_credits",
+    "credit_top_up",
+    "deduct_credits_for_lead",
+    "deliver_lead",
+    "expire_grants",
+    "expire_leads",
+    "ist_date",
+    "ledger_clock",
+    "refund_lead",
+    "refuse_lead",
+    "release_lead",
+    "release_leads",
+    "restore_reversal",
+    "take_back_top_up",
+    "tier_for_price",
+    "withdraw_lead",
+)
+
+
+def grant_web_role(connection: BaseDatabaseWrapper, web_role: str) -> None:
+    """Gives `web_role` exactly its rights on an up-to-date database; run as the owner.
+
+    Does nothing where the web's role is the owner itself: `manage.py check --deploy` refuses that.
+    """
+    if web_role == connection.settings_dict["USER"]:
+        return
+    role = sql.Identifier(web_role)
+
+    def tables(names: tuple[str, ...]) -> sql.Composed:
+        return sql.SQL(", ").join(map(sql.Identifier, names))
+
+    statements: list[sql.Composable] = [
+        sql.SQL("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {}").format(role),
+        sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(role),
+        sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(role),
+        sql.SQL("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {}").format(role),
+        sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(role),
+        sql.SQL("GRANT DELETE ON {} TO {}").format(tables(DELETABLE), role),
+        sql.SQL("REVOKE INSERT, UPDATE ON {} FROM {}").format(tables(BEHIND_THE_DOOR), role),
+        sql.SQL("REVOKE UPDATE ON {} FROM {}").format(tables((*APPEND_ONLY, "top_ups")), role),
+        sql.SQL("REVOKE INSERT, UPDATE ON django_migrations FROM {}").format(role),
+    ]
+    for table, columns in UPDATABLE_COLUMNS.items():
+        statements.append(
+            sql.SQL("GRANT UPDATE ({}) ON {} TO {}").format(tables(columns), sql.Identifier(table), role)
+        )
+    statements.extend(
+        sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(function), role)
+        for function in DOOR
+    )
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)

@@ -1,0 +1,370 @@
+-- Delivery: what happens to an enquiry is decided here, under the account's lock, and nowhere else (PRODUCT,
+-- «Lead» and rules 1, 2, 8). First match wins:
+--   spam limits → held «review» · freeze, debt or charging stopped → held «frozen» · paused → held «paused»
+--   repeat → free, or held with the one it repeats · cost or cap → held «budget» · too little → held «no_credits»
+--   else delivered and charged.
+
+-- Opens the account of a lead's clinic.
+CREATE OR REPLACE FUNCTION delivery_open(p_lead_id bigint) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  v_clinic_id bigint;
+BEGIN
+  SELECT clinic_id INTO v_clinic_id FROM leads WHERE id = p_lead_id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'lead % does not exist', p_lead_id USING ERRCODE = 'CC004';
+  END IF;
+  RETURN ledger_open(v_clinic_id);
+END $$;
+
+-- The lead with its fate filled in; nothing is written.
+CREATE OR REPLACE FUNCTION delivery_decide(a credit_accounts, l leads, p_phone text) RETURNS leads LANGUAGE plpgsql AS $$
+DECLARE
+  rules billing_rules;
+  v_reason text;
+BEGIN
+  SELECT * INTO rules FROM billing_rules;
+  IF a.frozen_at IS NOT NULL OR a.owed > 0 OR rules.charging_stopped_at IS NOT NULL THEN
+    v_reason := 'frozen';
+  ELSIF a.paused_at IS NOT NULL AND (a.paused_until IS NULL OR a.paused_until > a.last_posted_at) THEN
+    v_reason := 'paused';
+  ELSIF p_phone <> '' THEN
+    -- Rule 2: a charged lead of this phone within the window, before or after this one, makes it free.
+    SELECT other.id INTO l.repeat_of_id
+      FROM lead_contacts contact JOIN leads other ON other.id = contact.lead_id
+     WHERE contact.clinic_id = l.clinic_id AND contact.phone = p_phone AND other.id <> l.id
+       AND other.delivery_state = 'delivered' AND other.refunded_total < other.cost
+       AND other.created_at BETWEEN l.created_at - make_interval(days => rules.repeat_window_days)
+                                AND l.created_at + make_interval(days => rules.repeat_window_days)
+     ORDER BY other.created_at DESC, other.id DESC LIMIT 1;
+    IF FOUND THEN
+      l.delivery_state := 'free';
+      l.held_reason := '';
+      l.delivered_at := a.last_posted_at;
+      RETURN l;
+    END IF;
+    -- While an earlier one of this phone stays held, this one waits with it and is decided after it.
+    SELECT other.held_reason INTO v_reason
+      FROM lead_contacts contact JOIN leads other ON other.id = contact.lead_id
+     WHERE contact.clinic_id = l.clinic_id AND contact.phone = p_phone
+       AND other.delivery_state = 'held' AND other.held_reason <> 'review'
+       AND (other.created_at, other.id) < (l.created_at, l.id)
+     ORDER BY other.created_at, other.id LIMIT 1;
+  END IF;
+  IF v_reason IS NULL THEN
+    IF l.cost > a.highest_cost OR a.charged_today + l.cost > a.daily_cap
+       OR a.charged_this_month + l.cost > a.monthly_cap THEN
+      v_reason := 'budget';
+    ELSIF l.cost > a.balance THEN
+      v_reason := 'no_credits';
+    END IF;
+  END IF;
+  l.delivery_state := CASE WHEN v_reason IS NULL THEN 'delivered' ELSE 'held' END;
+  l.held_reason := coalesce(v_reason, '');
+  l.delivered_at := CASE WHEN v_reason IS NULL THEN a.last_posted_at END;
+  RETURN l;
+END $$;
+
+-- The charge of a delivered lead, and its place in the day's and month's budget.
+CREATE OR REPLACE FUNCTION delivery_charge(a credit_accounts, p_lead_id bigint, p_cost numeric) RETURNS credit_accounts
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_id bigint := ledger_new_id();
+BEGIN
+  PERFORM ledger_consume_all(a.clinic_id, v_id, p_cost);
+  a := ledger_post(a, v_id, 'deduction', -p_cost, format('Lead %s', p_lead_id), p_lead_id => p_lead_id);
+  a.charged_today := a.charged_today + p_cost;
+  a.charged_this_month := a.charged_this_month + p_cost;
+  RETURN a;
+END $$;
+
+-- The outbox row: ids only, once per lead and occasion.
+CREATE OR REPLACE FUNCTION delivery_notice(l leads, p_occasion text, p_at timestamptz) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO notices (clinic_id, kind, unique_key, data, created_at)
+  VALUES (l.clinic_id, CASE l.delivery_state WHEN 'held' THEN 'lead_held' ELSE 'lead_delivered' END,
+          'lead:' || l.id || ':' || p_occasion, jsonb_build_object('lead_id', l.id, 'state', l.delivery_state), p_at)
+$$;
+
+-- Decides a held lead anew, at the price of its arrival, and writes what came of it.
+CREATE OR REPLACE FUNCTION delivery_retry(a credit_accounts, p_lead_id bigint) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  l leads;
+  v_phone text;
+BEGIN
+  SELECT * INTO l FROM leads WHERE id = p_lead_id AND delivery_state = 'held' FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN a;
+  END IF;
+  SELECT phone INTO v_phone FROM lead_contacts WHERE lead_id = l.id;
+  l := delivery_decide(a, l, v_phone);
+  UPDATE leads SET delivery_state = l.delivery_state, held_reason = l.held_reason, repeat_of_id = l.repeat_of_id,
+                   delivered_at = l.delivered_at
+   WHERE id = l.id;
+  IF l.delivery_state = 'delivered' THEN
+    a := delivery_charge(a, l.id, l.cost);
+  END IF;
+  IF l.delivery_state <> 'held' THEN
+    PERFORM delivery_notice(l, 'released', a.last_posted_at);
+  END IF;
+  RETURN a;
+END $$;
+
+-- A repeat first retries the held leads of its phone that came before it, whatever their age: oldest first.
+-- Where the clinic releases by hand only a person's release does so (`p_by_hand`), or a lead that is merely «busy».
+CREATE OR REPLACE FUNCTION delivery_retry_earlier(
+  a credit_accounts, p_phone text, p_created_at timestamptz, p_lead_id bigint, p_by_hand boolean
+) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  v_earlier bigint;
+BEGIN
+  FOR v_earlier IN
+    SELECT other.id
+      FROM lead_contacts contact JOIN leads other ON other.id = contact.lead_id
+     WHERE contact.clinic_id = a.clinic_id AND contact.phone = p_phone AND p_phone <> ''
+       AND other.delivery_state = 'held' AND other.held_reason <> 'review'
+       AND (a.auto_release OR p_by_hand OR other.held_reason = 'busy')
+       AND (other.created_at, other.id) < (p_created_at, p_lead_id)
+     ORDER BY other.created_at, other.id LOOP
+    a := delivery_retry(a, v_earlier);
+  END LOOP;
+  RETURN a;
+END $$;
+
+-- Releases up to `p_limit` held leads of an opened account, oldest first, skipping those that still can't be.
+CREATE OR REPLACE FUNCTION delivery_release(a credit_accounts, p_limit integer) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  l record;
+  v_released integer := 0;
+BEGIN
+  FOR l IN
+    SELECT lead.id, lead.created_at, contact.phone
+      FROM leads lead JOIN lead_contacts contact ON contact.lead_id = lead.id
+     WHERE lead.clinic_id = a.clinic_id AND lead.delivery_state = 'held' AND lead.held_reason <> 'review'
+       AND (a.auto_release OR lead.held_reason = 'busy')
+       AND lead.created_at >= a.last_posted_at - make_interval(hours => (SELECT auto_release_hours FROM billing_rules))
+     ORDER BY lead.created_at, lead.id LOOP
+    EXIT WHEN v_released >= p_limit;
+    a := delivery_retry_earlier(a, l.phone, l.created_at, l.id, false);
+    a := delivery_retry(a, l.id);
+    PERFORM 1 FROM leads WHERE id = l.id AND delivery_state <> 'held';
+    IF FOUND THEN
+      v_released := v_released + 1;
+    END IF;
+  END LOOP;
+  RETURN a;
+END $$;
+
+-- An enquiry arrives: idempotency, price, decision, lead, contact, charge and notice in one call.
+-- Returns the lead; a repeat under the same key returns the first one and writes nothing.
+-- `p_without_account` stores it as held «busy» without touching the account, for when its lock can't be had in time.
+CREATE OR REPLACE FUNCTION deliver_lead(
+  p_caller text, p_route text, p_key text, p_body_hmac bytea,
+  p_clinic_id bigint, p_package_id bigint, p_treatment_id bigint, p_partner_id bigint, p_package_price numeric,
+  p_source text, p_contact_intent text, p_city text, p_preferred_date date, p_is_minor boolean,
+  p_consent_notice_id bigint, p_phone text, p_name text, p_email text, p_procedure_name text, p_message text,
+  p_guardian_name text, p_hold_for_review boolean, p_address_hmac bytea, p_per_hour_limit integer,
+  p_per_minute_limit integer, p_without_account boolean
+) RETURNS leads
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  a credit_accounts;
+  l leads;
+  v_first idempotency_keys;
+  v_tier lead_pricing_tiers;
+  v_hits record;
+  v_hold_for_review boolean := p_hold_for_review;
+BEGIN
+  l.id := nextval('leads_id_seq');
+  IF p_key IS NOT NULL THEN
+    INSERT INTO idempotency_keys (caller, route, key, body_hmac, status_code, answer, created_at)
+    VALUES (p_caller, p_route, p_key, p_body_hmac, 201,
+            jsonb_build_object('status', 'success', 'lead_id', l.id), ledger_clock())
+    ON CONFLICT (caller, route, key) DO NOTHING;
+    IF NOT FOUND THEN
+      SELECT * INTO STRICT v_first FROM idempotency_keys WHERE caller = p_caller AND route = p_route AND key = p_key;
+      IF v_first.body_hmac <> p_body_hmac THEN
+        RAISE EXCEPTION 'this key was used for another request' USING ERRCODE = 'CC007';
+      END IF;
+      SELECT * INTO STRICT l FROM leads WHERE id = (v_first.answer ->> 'lead_id')::bigint;
+      RETURN l;
+    END IF;
+  END IF;
+  PERFORM 1 FROM clinics WHERE id = p_clinic_id AND is_active;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'clinic % takes no enquiries', p_clinic_id USING ERRCODE = 'CC002';
+  END IF;
+
+  l.clinic_id := p_clinic_id;
+  l.package_id := p_package_id;
+  l.treatment_id := p_treatment_id;
+  l.package_price := p_package_price;
+  IF p_package_id IS NOT NULL THEN
+    SELECT treatment_id, price INTO l.treatment_id, l.package_price
+      FROM packages WHERE id = p_package_id AND clinic_id = p_clinic_id AND is_active;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'clinic % does not offer package %', p_clinic_id, p_package_id USING ERRCODE = 'CC013';
+    END IF;
+  ELSIF p_package_price IS NULL AND p_treatment_id IS NOT NULL THEN
+    SELECT min_price INTO l.package_price FROM treatments WHERE id = p_treatment_id;
+  END IF;
+
+  -- Rule 9: past the hourly number a person looks at it first; only a flood is turned away. Its refusal rolls
+  -- the count back, so that a flood which ends is let in again a minute later.
+  IF p_address_hmac IS NOT NULL THEN
+    v_hits := count_enquiry(p_address_hmac);
+    IF v_hits.in_last_minute > p_per_minute_limit THEN
+      RAISE EXCEPTION 'too many enquiries from one address' USING ERRCODE = 'CC014';
+    END IF;
+    v_hold_for_review := p_hold_for_review OR v_hits.in_last_hour > p_per_hour_limit;
+  END IF;
+
+  IF p_without_account THEN
+    a.last_posted_at := ledger_clock();
+  ELSE
+    a := ledger_open(p_clinic_id);
+  END IF;
+  v_tier := tier_for_price(l.package_price, a.last_posted_at);
+  l.tier_id := v_tier.id;
+  l.cost := v_tier.credits;
+  l.refunded_total := 0;
+  l.partner_id := p_partner_id;
+  l.status := 'new';
+  l.contact_intent := p_contact_intent;
+  l.source := p_source;
+  l.city := p_city;
+  l.preferred_date := p_preferred_date;
+  l.is_minor := p_is_minor;
+  l.consent_notice_id := p_consent_notice_id;
+  l.consented_at := a.last_posted_at;
+  l.created_at := a.last_posted_at;
+  l.expired_reason := '';
+
+  IF p_without_account OR v_hold_for_review THEN
+    l.delivery_state := 'held';
+    l.held_reason := CASE WHEN v_hold_for_review THEN 'review' ELSE 'busy' END;
+  ELSE
+    a := delivery_retry_earlier(a, p_phone, l.created_at, l.id, false);
+    l := delivery_decide(a, l, p_phone);
+  END IF;
+
+  INSERT INTO leads VALUES (l.*);
+  INSERT INTO lead_contacts (lead_id, clinic_id, phone, name, email, procedure_name, message, guardian_name)
+  VALUES (l.id, l.clinic_id, p_phone, p_name, p_email, p_procedure_name, p_message, p_guardian_name);
+  IF l.delivery_state = 'delivered' THEN
+    a := delivery_charge(a, l.id, l.cost);
+  END IF;
+  PERFORM delivery_notice(l, 'arrived', a.last_posted_at);
+  IF NOT p_without_account THEN
+    PERFORM ledger_close(a);
+  END IF;
+  RETURN l;
+END $$;
+
+-- Releases what it can of one clinic's held leads; says how many.
+CREATE OR REPLACE FUNCTION release_leads(p_clinic_id bigint, p_limit integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  a credit_accounts;
+  v_before integer;
+BEGIN
+  a := ledger_open(p_clinic_id);
+  SELECT count(*) INTO v_before FROM leads WHERE clinic_id = p_clinic_id AND delivery_state = 'held';
+  a := delivery_release(a, p_limit);
+  PERFORM ledger_close(a);
+  RETURN v_before - (SELECT count(*) FROM leads WHERE clinic_id = p_clinic_id AND delivery_state = 'held');
+END $$;
+
+-- A person releases one held lead, of any age and also from review; the rules are checked anew. Returns it as it is now.
+CREATE OR REPLACE FUNCTION release_lead(p_lead_id bigint) RETURNS leads
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  a credit_accounts;
+  l leads;
+BEGIN
+  a := delivery_open(p_lead_id);
+  SELECT * INTO l FROM leads WHERE id = p_lead_id;
+  IF l.delivery_state = 'held' THEN
+    a := delivery_retry_earlier(a, (SELECT phone FROM lead_contacts WHERE lead_id = l.id), l.created_at, l.id, true);
+    a := delivery_retry(a, l.id);
+    SELECT * INTO l FROM leads WHERE id = p_lead_id;
+  END IF;
+  PERFORM ledger_close(a);
+  RETURN l;
+END $$;
+
+-- `BillingService.deduct_credits_for_lead`: delivers a held lead or says why not; a repeat returns the first charge.
+CREATE OR REPLACE FUNCTION deduct_credits_for_lead(p_clinic_id bigint, p_cost numeric, p_lead_id bigint)
+RETURNS credit_transactions
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  l leads;
+  t credit_transactions;
+BEGIN
+  PERFORM 1 FROM credit_accounts WHERE clinic_id = p_clinic_id FOR NO KEY UPDATE;
+  SELECT * INTO l FROM leads WHERE id = p_lead_id AND clinic_id = p_clinic_id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'clinic % has no lead %', p_clinic_id, p_lead_id USING ERRCODE = 'CC004';
+  END IF;
+  IF p_cost IS DISTINCT FROM l.cost THEN
+    RAISE EXCEPTION 'lead % costs %, not %', p_lead_id, l.cost, p_cost USING ERRCODE = 'CC005';
+  END IF;
+  IF l.delivery_state = 'held' AND l.held_reason <> 'review' THEN
+    l := release_lead(p_lead_id);
+  END IF;
+  IF l.delivery_state = 'held' AND l.held_reason = 'no_credits' THEN
+    RAISE EXCEPTION 'lead % costs % credits, which clinic % does not have', p_lead_id, l.cost, p_clinic_id
+      USING ERRCODE = 'CC003';
+  ELSIF l.delivery_state <> 'delivered' THEN
+    RAISE EXCEPTION 'lead % is %', p_lead_id, trim(l.delivery_state || ' ' || l.held_reason) USING ERRCODE = 'CC006';
+  END IF;
+  SELECT * INTO STRICT t FROM credit_transactions WHERE lead_id = p_lead_id AND transaction_type = 'deduction';
+  RETURN t;
+END $$;
+
+-- Held leads of one clinic that have waited too long are expired; says how many.
+CREATE OR REPLACE FUNCTION expire_leads(p_clinic_id bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  a credit_accounts;
+  v_expired integer;
+BEGIN
+  a := ledger_open(p_clinic_id);
+  UPDATE leads SET delivery_state = 'expired', held_reason = '', expired_reason = 'too_old', expired_at = a.last_posted_at
+   WHERE clinic_id = p_clinic_id AND delivery_state = 'held'
+     AND created_at < a.last_posted_at - make_interval(days => (SELECT held_valid_days FROM billing_rules));
+  GET DIAGNOSTICS v_expired = ROW_COUNT;
+  PERFORM ledger_close(a);
+  RETURN v_expired;
+END $$;
+
+-- A person refuses a lead that waits for review. Returns it as it is now.
+CREATE OR REPLACE FUNCTION refuse_lead(p_lead_id bigint) RETURNS leads
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  a credit_accounts;
+  l leads;
+BEGIN
+  a := delivery_open(p_lead_id);
+  UPDATE leads SET delivery_state = 'expired', held_reason = '', expired_reason = 'refused', expired_at = a.last_posted_at
+   WHERE id = p_lead_id AND delivery_state = 'held' AND held_reason = 'review';
+  PERFORM ledger_close(a);
+  SELECT * INTO l FROM leads WHERE id = p_lead_id;
+  RETURN l;
+END $$;
+
+-- The patient withdraws: the contact is erased; a held lead expires; a charge already made stays (rule 1).
+CREATE OR REPLACE FUNCTION withdraw_lead(p_lead_id bigint) RETURNS leads
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  a credit_accounts;
+  l leads;
+BEGIN
+  a := delivery_open(p_lead_id);
+  UPDATE leads SET delivery_state = 'expired', held_reason = '', expired_reason = 'withdrawn', expired_at = a.last_posted_at
+   WHERE id = p_lead_id AND delivery_state = 'held';
+  UPDATE lead_contacts SET phone = '', name = '', email = '', procedure_name = '', message = '', guardian_name = '',
+                           erased_at = a.last_posted_at
+   WHERE lead_id = p_lead_id AND erased_at IS NULL;
+  PERFORM ledger_close(a);
+  SELECT * INTO l FROM leads WHERE id = p_lead_id;
+  RETURN l;
+END $$;
