@@ -1,0 +1,111 @@
+"""Proves the books: what must hold between accounts, movements, grants, leads, purchases and losses (TRUST).
+
+The checks are SQL, one file per subject in `credits/sql/verify/`: a SELECT whose first column is an id and whose
+other columns each say of that row whether a rule holds; the column's name is the check's name. Anything but true
+is a violation. `proof.sql` spares the slow ones: where its sums agree, the statement would find nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+FOLDER: Final = Path(__file__).resolve().parent.parent / "sql" / "verify"
+PROOF: Final = "proof"
+SUBJECTS: Final = (
+    "clinics",
+    "accounts",
+    "history",
+    "movements",
+    "grants",
+    "consumptions",
+    "top_ups",
+    "leads",
+    "refunds",
+    "free_leads",
+    "contacts",
+    "reversals",
+    "conservation",
+)
+EXAMPLES: Final = 5
+NOTHING: Final[tuple[int, list[int] | None]] = (0, None)
+
+Progress = Callable[[Iterable[str]], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: how many rows break the rule, and the ids of some of them (`noun` says of what)."""
+
+    check: str
+    violations: int
+    noun: str
+    examples: tuple[int, ...]
+
+
+@contextmanager
+def snapshot() -> Iterator[Any]:
+    """A cursor in one REPEATABLE READ, read-only transaction without a time limit.
+
+    Inside a caller's transaction it is that one, with the isolation it has: tests look at their own rows so.
+    """
+    inside = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not inside:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("SET LOCAL work_mem = '64MB'")
+        yield cursor
+
+
+def verify(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> Iterator[Finding]:
+    """Every check, in order, with what it found; `cursor` is a psycopg or Django cursor that may read all tables.
+
+    `exact` runs each statement row by row, without the proof by sums. `progress` wraps the steps, as tqdm does.
+    """
+    proven: set[str] = set()
+    violations = 0
+    for subject in progress(SUBJECTS if exact else (PROOF, *SUBJECTS)):
+        if subject == PROOF:
+            proven = _proven(cursor)
+            continue
+        noun, *checks = _columns(cursor, subject)
+        found = [NOTHING] * len(checks) if subject in proven else _examine(cursor, subject, noun, checks)
+        for check, (count, examples) in zip(checks, found, strict=True):
+            violations += count
+            yield Finding(check, count, noun, tuple(sorted(examples or ())))
+    if not exact:
+        unproven = 0 if violations else len(_columns(cursor, PROOF)) - len(proven)
+        yield Finding("sums_agree_where_rows_do", unproven, PROOF, ())
+
+
+def _select(cursor: Any, columns: str, subject: str, suffix: str = "") -> None:
+    statement = (FOLDER / f"{subject}.sql").read_text(encoding="utf-8")
+    cursor.execute(f"SELECT {columns} FROM ({statement}) AS checked {suffix}")  # noqa: S608 - all texts of our own
+
+
+def _columns(cursor: Any, subject: str) -> list[str]:
+    _select(cursor, "*", subject, "LIMIT 0")
+    return [column.name for column in cursor.description]
+
+
+def _proven(cursor: Any) -> set[str]:
+    """The subjects whose sums agree at every clinic; on empty books all of them."""
+    subjects = _columns(cursor, PROOF)
+    _select(cursor, ", ".join(f"coalesce(bool_and({subject} IS TRUE), true)" for subject in subjects), PROOF)
+    return {subject for subject, holds in zip(subjects, cursor.fetchone(), strict=True) if holds}
+
+
+def _examine(cursor: Any, subject: str, noun: str, checks: list[str]) -> list[tuple[int, list[int] | None]]:
+    """Count and some ids of the violations of each check, in one pass of the subject's statement."""
+    found = (
+        f"count(*) FILTER (WHERE {check} IS NOT TRUE),"
+        f' (array_agg("{noun}") FILTER (WHERE {check} IS NOT TRUE))[:{EXAMPLES}]'
+        for check in checks
+    )
+    _select(cursor, ", ".join(found), subject)
+    values = cursor.fetchone()
+    return list(zip(values[::2], values[1::2], strict=True))

@@ -1,0 +1,80 @@
+"""Books in which everything has happened once: each event of the ledger, through the product's own door."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from clinics.models import Clinic
+from credits.models import CreditAccount, TopUp
+from credits.services.ledger import BillingService
+from leads.models import Lead
+from tests.clock import Clock
+from tests.factories import ClinicFactory, deliver, give_credits, paid_top_up, top_up
+
+
+@dataclass(frozen=True)
+class History:
+    """Names for the rows that tests point at."""
+
+    clinic: Clinic
+    indebted: Clinic
+    quiet: Clinic
+    purchase: TopUp
+    draft: TopUp
+    charged: Lead
+    refunded: Lead
+    free: Lead
+    held: Lead
+    expired: Lead
+
+
+def make_history() -> History:
+    """Three clinics: a busy one, one that owes, one where nothing ever happened."""
+    clock = Clock()
+    clinic, indebted, quiet = (ClinicFactory.create(slug=slug) for slug in ("busy", "indebted", "quiet"))
+    waiting = deliver(clinic, phone=1, price=7000)  # held until the purchase
+    purchase = paid_top_up(clinic, 1000, bonus=100, promo_bonus=50)
+    give_credits(clinic, 200)
+    give_credits(clinic, 300, payment_id="pay_by_hand")
+    BillingService.adjust_credits(clinic.pk, Decimal("25.50"), "Sorry", idempotency_key="adjust-1")
+    refunded = deliver(clinic, phone=2, price=15_000)
+    for amount in ("33.33", "99.99"):
+        BillingService.refund_lead(refunded.pk, Decimal(amount), "Partly wrong")
+    free = deliver(clinic, phone=2)
+    charged = deliver(clinic, phone=3, price=60_000)
+    BillingService.refund_lead(waiting.pk, Decimal(180), "Wrong number")
+    clock.advance(days=100)
+    BillingService.take_back_top_up(purchase.pk, "rfnd_part", 33_333)
+    BillingService.adjust_credits(clinic.pk, Decimal("-10.01"), "Mistake", idempotency_key="adjust-2")
+    expired = deliver(clinic, phone=4, hold_for_review=True)
+    clock.advance(days=100)  # bonus and goodwill run out
+    BillingService.expire_leads(clinic.pk)
+    BillingService.expire_grants(clinic.pk)
+    deliver(clinic, phone=3, price=500)
+    CreditAccount.objects.filter(clinic=clinic).update(daily_cap=Decimal(100))
+    held = deliver(clinic, phone=5)
+    _get_into_debt(indebted)
+    clock.reset()
+    return History(
+        clinic=clinic,
+        indebted=indebted,
+        quiet=quiet,
+        purchase=purchase,
+        draft=top_up(clinic, 5000, bonus=500),
+        charged=charged,
+        refunded=refunded,
+        free=free,
+        held=held,
+        expired=Lead.objects.get(pk=expired.pk),
+    )
+
+
+def _get_into_debt(clinic: Clinic) -> None:
+    first, second = paid_top_up(clinic, 100), paid_top_up(clinic, 400, bonus=40)
+    for number in range(5):
+        deliver(clinic, phone=10 + number)
+    BillingService.take_back_top_up(first.pk, "disp_won:1", 10_000)
+    give_credits(clinic, 30)
+    BillingService.restore_reversal("disp_won:1")
+    BillingService.take_back_top_up(second.pk, "rfnd_all", 40_000)
+    give_credits(clinic, 20)
+    deliver(clinic, phone=20)  # held, frozen
