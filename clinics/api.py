@@ -1,0 +1,230 @@
+"""What every JSON route shares: bearer tokens, strict parsing, one error shape, money as a number."""
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import IO, Any, Final, NoReturn
+
+from django.core.exceptions import PermissionDenied
+from django.forms import Form
+from django.http import Http404
+from django.utils import timezone
+from knox.auth import TokenAuthentication
+from rest_framework import exceptions
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
+from rest_framework.views import APIView
+from rest_framework.views import exception_handler as drf_exception_handler
+
+from clinics.models import ApiToken, Clinic, Membership, User
+from clinics.surfaces import error_body, membership_for
+
+JSON_DEPTH_LIMIT: Final = 20
+
+
+class Refusal(exceptions.APIException):
+    """An answer in the error shape with fields, raised by `refuse`."""
+
+    def __init__(
+        self, status: int, code: str, message: str, fields: Mapping[str, Any], retry_after: int | None
+    ) -> None:
+        super().__init__(detail=message, code=code)
+        self.status_code = status
+        self.fields = {name: [str(text) for text in texts] for name, texts in fields.items()}
+        self.wait = retry_after  # DRF turns it into Retry-After
+
+
+def refuse(
+    status: int,
+    code: str,
+    message: str,
+    fields: Mapping[str, Any] | None = None,
+    *,
+    retry_after: int | None = None,
+) -> NoReturn:
+    """Ends a JSON view with an error: `fields` maps a field to its messages, `retry_after` is in seconds."""
+    raise Refusal(status, code, message, fields or {}, retry_after)
+
+
+def error_response(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler, in our shape. Anything it does not know goes on to Django (a 500 is our bug)."""
+    response = drf_exception_handler(exc, context)
+    if response is None:
+        return None
+    if isinstance(exc, Http404):
+        code, message = "not_found", "There is nothing here."
+    elif isinstance(exc, PermissionDenied):
+        code, message = "permission_denied", str(exc) or "You may not do this."
+    elif isinstance(exc, exceptions.APIException):
+        codes = exc.get_codes()
+        code = codes if isinstance(codes, str) else "invalid"
+        message = str(exc.detail) if isinstance(exc.detail, str) else "The request is not valid."
+    response.data = error_body(code, message, getattr(exc, "fields", None))
+    return response
+
+
+def form_data(body: Mapping[str, Any], form_class: type[Form]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """A JSON object as form data, and the fields that are wrong by their mere kind.
+
+    A field takes one text, number, true or false; a list or an object is not read as text. A field the form does
+    not have is refused: nobody must believe that it did something.
+    """
+    data: dict[str, str] = {}
+    errors: dict[str, list[str]] = {}
+    for name, value in body.items():
+        if name == "csrfmiddlewaretoken":
+            continue
+        if name not in form_class.base_fields:
+            errors[name[:80]] = ["This field is not known here."]
+        elif isinstance(value, bool):
+            data[name] = "true" if value else "false"
+        elif value is None or isinstance(value, str | int | float):
+            data[name] = "" if value is None else str(value)
+        else:
+            errors[name] = ["This takes a single value."]
+    return data, errors
+
+
+class MoneyEncoder(JSONEncoder):
+    """Money leaves as a JSON number with at most two places; the only place where it becomes a float."""
+
+    def default(self, obj: Any) -> Any:
+        return float(obj) if isinstance(obj, Decimal) else super().default(obj)
+
+
+class MoneyJSONRenderer(JSONRenderer):
+    encoder_class = MoneyEncoder
+
+
+class StrictJSONParser(JSONParser):
+    """JSON without the traps: no repeated keys, no NaN or Infinity, no lone surrogates, no NUL, bounded depth."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        try:
+            text = stream.read().decode("utf-8")
+            body = json.loads(
+                text, object_pairs_hook=_object_without_repeats, parse_constant=_refuse_constant
+            )
+            _check_text(body, depth=0)
+        except (ValueError, RecursionError) as problem:
+            raise exceptions.ParseError(f"The body is not valid JSON: {_plain(problem)}") from problem
+        if not isinstance(body, dict):
+            raise exceptions.ParseError("The body must be a JSON object.")
+        return body
+
+
+def _plain(problem: Exception) -> str:
+    """A message that never quotes the body: it may hold a patient's number."""
+    if isinstance(problem, UnicodeError):
+        return "it is not UTF-8"
+    return "it is malformed" if isinstance(problem, (json.JSONDecodeError, RecursionError)) else str(problem)
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice")
+    return result
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError("NaN and Infinity are not numbers here")
+
+
+def _check_text(value: Any, depth: int) -> None:
+    if depth > JSON_DEPTH_LIMIT:
+        raise ValueError("it is nested too deeply")
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("it holds a character that is not text")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, depth + 1)
+            _check_text(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item, depth + 1)
+
+
+class BearerAuthentication(TokenAuthentication):
+    """`Authorization: Bearer <token>`. Any other or broken Authorization header is a 401, never a session."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        if "Authorization" not in request.headers:
+            return None
+        result = super().authenticate(request)
+        if result is None:
+            raise exceptions.AuthenticationFailed("Use «Authorization: Bearer <token>».")
+        user, token = result
+        if token.revoked_at is not None or (token.partner is not None and not token.partner.is_active):
+            raise exceptions.AuthenticationFailed("This token has been revoked.")
+        now = timezone.now()
+        # Once a minute is enough to see whether a token is in use, and keeps a busy partner off one row.
+        if token.last_used_at is None or (now - token.last_used_at).total_seconds() > 60:
+            ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        return user, token
+
+    def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:
+        if not token.isalnum():  # bytes.isalnum: ASCII letters and digits, which is all a token has
+            raise exceptions.AuthenticationFailed("This token is not valid.")
+        result: tuple[User, ApiToken] = super().authenticate_credentials(token)
+        return result
+
+    def _cleanup_token(self, auth_token: ApiToken) -> bool:
+        """True when the token has expired. Nothing is deleted: a token's row is the record of who had access."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
+
+
+class ClinicPermission(BasePermission):
+    """A member of a clinic (session), or a clinic's token with the view's scope. Sets `request.clinic`."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        clinic, role = self.clinic_of(request, getattr(view, "scope", None))
+        request.clinic = clinic  # type: ignore[attr-defined]
+        roles: frozenset[str] = getattr(view, "roles", frozenset())
+        return clinic is not None and (not roles or role is None or role in roles)
+
+    def clinic_of(self, request: Request, scope: str | None) -> tuple[Clinic | None, str | None]:
+        if isinstance(request.auth, ApiToken):
+            allowed = scope is not None and scope in request.auth.scopes
+            return (request.auth.clinic if allowed else None), None
+        if not isinstance(request.user, User):
+            return None, None
+        membership: Membership | None = membership_for(request._request, request.user)
+        return (membership.clinic, membership.role) if membership else (None, None)
+
+
+class SessionWithCsrfDone(SessionAuthentication):
+    """The browser session. CSRF was checked by the dispatcher, also for the anonymous, whom DRF would let pass."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        return None
+
+
+class ApiView(APIView):
+    """The base of every JSON route: bearer token or session, strict JSON in, money as numbers out, one error shape."""
+
+    authentication_classes = (BearerAuthentication, SessionWithCsrfDone)
+    parser_classes: tuple[type[BaseParser], ...] = (StrictJSONParser,)
+    renderer_classes = (MoneyJSONRenderer,)
+
+    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
+        return error_response
+
+
+class ClinicApiView(ApiView):
+    """A JSON route of the portal: `scope` for tokens, `roles` for members; objects through `request.clinic`."""
+
+    permission_classes = (ClinicPermission,)
+    scope: str | None = None
+    roles: frozenset[str] = frozenset()

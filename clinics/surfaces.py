@@ -1,0 +1,127 @@
+"""What every surface shares: one dispatcher for HTML and JSON, the clinic mixin, the caller's address."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE, CsrfViewMiddleware
+from django.utils.cache import patch_vary_headers
+from django.views.csrf import csrf_failure
+from django.views.decorators.csrf import csrf_exempt
+from python_ipware import IpWare
+
+from clinics.models import Clinic, Membership, User
+
+View = Callable[..., HttpResponseBase]
+CLINIC_SESSION_KEY: Final = "clinic_id"
+
+
+class ClinicRequest(HttpRequest):
+    """What a view behind `ClinicMixin` gets: a signed-in member and the clinic they work for."""
+
+    user: User
+    clinic: Clinic
+    membership: Membership
+
+
+class CsrfCheck(CsrfViewMiddleware):
+    """Django's own check, asked for its verdict by the dispatcher instead of run by the middleware stack."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason
+
+
+def csrf_failure_of(request: HttpRequest) -> str | None:
+    """Why Django's CSRF check refuses this request, or None. Safe methods always pass."""
+    check = CsrfCheck(lambda _: HttpResponse())
+    check.process_request(request)
+    reason = check.process_view(request, lambda _: HttpResponse(), (), {})
+    return str(reason) if reason else None
+
+
+def wants_html(request: HttpRequest) -> bool:
+    """The one rule of PRODUCT: HTML when `Accept` names text/html, else JSON."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def error(
+    status: int, code: str, message: str, fields: Mapping[str, list[str]] | None = None
+) -> JsonResponse:
+    """The one error shape of PRODUCT: `{"status":"error","code":…,"message":…,"fields":{…}}`."""
+    return JsonResponse(error_body(code, message, fields), status=status)
+
+
+def error_body(code: str, message: str, fields: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    return {"status": "error", "code": code, "message": message, "fields": dict(fields or {})}
+
+
+def html_or_json(*, html: View, json: View) -> View:
+    """One route for people and programs.
+
+    Browsers are checked for CSRF here, signed in or not. A program's request with an Authorization header carries no
+    ambient rights (`BearerAuthentication` refuses any that is not a valid token), so it is let through; a page works
+    by the session, whatever headers come with it, and is always checked.
+    """
+
+    @csrf_exempt
+    def dispatch(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        is_page = wants_html(request)
+        if (is_page or "Authorization" not in request.headers) and csrf_failure_of(request) is not None:
+            response = forbidden_by_csrf(request)
+        else:
+            response = (html if is_page else json)(request, *args, **kwargs)
+        patch_vary_headers(response, ["Accept"])
+        return response
+
+    return dispatch
+
+
+def json_only(view: View) -> View:
+    """A route for programs and scripts alone, with the same check of browsers."""
+    return html_or_json(html=view, json=view)
+
+
+def forbidden_by_csrf(request: HttpRequest) -> HttpResponseBase:
+    if wants_html(request):
+        return csrf_failure(request, reason=REASON_NO_CSRF_COOKIE)
+    return error(403, "csrf_failed", "This page is too old or was opened elsewhere. Reload it and try again.")
+
+
+def caller_address(request: HttpRequest) -> str:
+    """The caller's IP address; forwarded headers are believed from as many proxies as settings name."""
+    if not settings.TRUSTED_PROXY_COUNT:
+        return str(request.META.get("REMOTE_ADDR", ""))
+    address, _ = IpWare(proxy_count=settings.TRUSTED_PROXY_COUNT).get_client_ip(request.META)
+    return str(address or request.META.get("REMOTE_ADDR", ""))
+
+
+def membership_for(request: HttpRequest, user: User) -> Membership | None:
+    """The membership a signed-in user works under: of the clinic chosen in the session, else the first by name."""
+    memberships = Membership.objects.filter(user=user, is_active=True).select_related("clinic")
+    chosen = request.session.get(CLINIC_SESSION_KEY)
+    membership = memberships.filter(clinic_id=chosen).first() if chosen else None
+    return membership or memberships.order_by("clinic__name", "clinic_id").first()
+
+
+class ClinicMixin(LoginRequiredMixin):
+    """Every portal page: a signed-in member, and `request.clinic`, through which all objects are fetched.
+
+    `roles` narrows who may come in (403 otherwise); empty means every member.
+    """
+
+    request: ClinicRequest
+    roles: frozenset[str] = frozenset()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return self.handle_no_permission()
+        membership = membership_for(request, request.user)
+        if membership is None:
+            raise PermissionDenied("You are not a member of a clinic.")
+        if self.roles and membership.role not in self.roles:
+            raise PermissionDenied("Your role at this clinic does not include this.")
+        self.request.membership, self.request.clinic = membership, membership.clinic
+        return super().dispatch(request, *args, **kwargs)

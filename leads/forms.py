@@ -1,0 +1,111 @@
+"""The shape of an enquiry, for people and programs alike."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.utils import timezone
+from phonenumber_field.formfields import PhoneNumberField
+
+from clinics.models import IDEMPOTENCY_KEY_MAX_LENGTH
+from leads.models import Lead
+
+BIGGEST_ID: Final = 2**63 - 1
+YES: Final = frozenset({"true", "on", "1", "yes"})
+NO: Final = frozenset({"", "false", "off", "0", "no"})
+
+
+class ExplicitCheckbox(forms.CheckboxInput):
+    """A box that tells «no» from nonsense: consent must not be read into a value nobody meant as yes."""
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
+        value = str(data.get(name, "")).strip().lower()
+        return True if value in YES else False if value in NO else value
+
+
+class ExplicitBooleanField(forms.BooleanField):
+    widget = ExplicitCheckbox
+
+    def to_python(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise forms.ValidationError("Say true or false.", code="invalid")
+        return value
+
+
+class EnquiryForm(forms.Form):
+    """`POST /contact-clinic` as PRODUCT's routes name its fields. Says nothing about billing."""
+
+    clinic_id = forms.IntegerField(min_value=1, max_value=BIGGEST_ID, widget=forms.HiddenInput)
+    patient_name = forms.CharField(
+        label="Your name",
+        max_length=120,
+        validators=[RegexValidator(r"[^\W\d_]", "Please write your name in letters.")],
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    mobile_number = PhoneNumberField(
+        label="Mobile number",
+        region="IN",
+        error_messages={
+            "invalid": "Please check the number: ten digits for India, or with + and country code."
+        },
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
+    )
+    email = forms.EmailField(
+        label="E-mail", required=False, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+    city = forms.CharField(
+        label="City",
+        required=False,
+        max_length=80,
+        validators=[RegexValidator(r"^[^\d@]*$", "A city has no digits.")],
+        widget=forms.TextInput(attrs={"autocomplete": "address-level2"}),
+    )
+    package_id = forms.IntegerField(label="Treatment", required=False, min_value=1, max_value=BIGGEST_ID)
+    procedure_name = forms.CharField(label="Treatment you ask about", required=False, max_length=200)
+    message = forms.CharField(
+        label="Message", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    preferred_date = forms.DateField(
+        label="Preferred date", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    contact_intent = forms.ChoiceField(label="Reach me by", choices=Lead.Intent.choices, required=False)
+    source = forms.SlugField(required=False, max_length=40, widget=forms.HiddenInput)
+    is_minor = ExplicitBooleanField(label="The patient is younger than 18", required=False)
+    guardian_name = forms.CharField(label="Parent's or guardian's name", required=False, max_length=120)
+    consent_given = ExplicitBooleanField(
+        label="I agree", error_messages={"required": "We need your consent to pass your enquiry on."}
+    )
+    website = forms.CharField(label="Leave this empty", required=False, max_length=500)  # honeypot
+    idempotency_key = forms.CharField(
+        required=False,
+        max_length=IDEMPOTENCY_KEY_MAX_LENGTH,
+        validators=[RegexValidator(r"^[\x21-\x7e]*$", "A key is printable ASCII without spaces.")],
+        widget=forms.HiddenInput,
+    )
+
+    def clean_source(self) -> str:
+        return self.cleaned_data["source"].lower() or "web"
+
+    def clean_contact_intent(self) -> str:
+        return self.cleaned_data["contact_intent"] or Lead.Intent.CALL
+
+    def clean_preferred_date(self) -> Any:
+        date = self.cleaned_data["preferred_date"]
+        today = timezone.localdate()
+        if date and not today <= date <= today + timedelta(days=366):
+            raise forms.ValidationError("Please choose a day within the next year.", code="out_of_range")
+        return date
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("is_minor") and not data.get("guardian_name"):
+            self.add_error("guardian_name", "Please name a parent or guardian for a patient younger than 18.")
+        return data
+
+
+class PartnerEnquiryForm(EnquiryForm):
+    """A partner's program may send the price of the treatment instead of one of the clinic's packages."""
+
+    package_price = forms.DecimalField(required=False, min_value=0, max_digits=12, decimal_places=2)
