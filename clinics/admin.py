@@ -1,0 +1,258 @@
+"""Who, in the back office: clinics, memberships, partners, tokens, notices and idempotency keys.
+
+Users and groups: `admin_users`. The clinic's page is registered by the site, which adds what its account says.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from clinics import admin_users
+from clinics.admin_base import (
+    BackOfficeAdmin,
+    By,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    SearchByNumber,
+    badge,
+)
+from clinics.admin_invitation import InvitesOwners
+from clinics.models import ApiToken, Clinic, IdempotencyKey, Membership, Notice, Partner, User
+from clinics.services import has_active_owner, revoke_tokens
+from clinics.states import STATES
+
+__all__ = ["ClinicAdmin", "admin_users"]
+
+
+class ClinicForm(forms.ModelForm[Clinic]):
+    website_url = forms.URLField(required=False, max_length=500, assume_scheme="https")
+
+    class Meta:
+        model = Clinic
+        fields = ("slug", "address", "state", "pincode", "gstin", "is_active")  # the page adds the others
+        widgets: ClassVar[dict[str, Any]] = {"address": forms.Textarea(attrs={"rows": 3, "cols": 40})}
+
+    def clean_is_active(self) -> bool:
+        ticked = bool(self.cleaned_data["is_active"])
+        if ticked and "is_active" in self.changed_data and not self._has_owner():
+            raise forms.ValidationError("Invite a first owner: that activates the clinic.")
+        return ticked
+
+    def clean_pincode(self) -> str:
+        pincode = str(self.cleaned_data["pincode"])
+        if pincode and not (
+            pincode.isascii() and pincode.isdigit() and len(pincode) == 6 and pincode[0] != "0"
+        ):
+            raise forms.ValidationError("A pincode has six digits and does not begin with 0.")
+        return pincode
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        gstin, state = values.get("gstin"), values.get("state")
+        if gstin and state and not gstin.startswith(state):
+            self.add_error("gstin", "The first two digits of a GSTIN are the code of the clinic's state.")
+        return values
+
+    def _has_owner(self) -> bool:
+        return self.instance.pk is not None and has_active_owner(self.instance)
+
+
+class MembershipInline(ReadOnlyInline):
+    """Changed on the memberships' own pages, by those who may."""
+
+    model = Membership
+    fields = ("person", "role", "is_active", "created_at")
+    select_related = ("user",)
+    show_change_link = True
+
+    @admin.display(description="User")
+    def person(self, membership: Membership) -> str:
+        return membership.user.email
+
+
+class StateInUse(admin.SimpleListFilter):
+    """Only the states where there are clinics, of the 36."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        codes = Clinic.objects.order_by("state").values_list("state", flat=True).distinct()
+        return [(code, STATES.get(code, code)) for code in codes]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Clinic]) -> QuerySet[Clinic]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+class ClinicAdmin(InvitesOwners):
+    """A clinic and its people."""
+
+    form = ClinicForm
+    list_display = ("name", "city", "state", "pincode", "activity")
+    list_filter = ("is_active", StateInUse)
+    search_fields = ("name", "slug", "city", "pincode")
+    search_help_text = "Name, slug, city or pincode."
+    ordering = ("name", "pk")
+    sortable_by = ("name", "city", "pincode")
+    prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
+    inlines: ClassVar[tuple[type[ReadOnlyInline], ...]] = (MembershipInline,)
+    readonly_fields = ("created_at",)
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("name", "slug", "is_active", "created_at")}),
+        ("Address", {"fields": ("address", "city", "state", "pincode", "gstin")}),
+        ("Contact", {"fields": ("phone", "email", "website_url")}),
+        ("Public page", {"classes": ("collapse",), "fields": (
+            "specialties", "operating_hours", "latitude", "longitude", "google_rating", "google_review_count",
+        )}),
+    )  # fmt: skip
+
+    def label(self, row: Clinic) -> str:
+        return f"{row.name}, {row.city} {row.pincode} ({row.slug})"
+
+    @admin.display(description="Activity")
+    def activity(self, clinic: Clinic) -> SafeString:
+        return badge("Active", "good") if clinic.is_active else badge("Inactive")
+
+
+@admin.register(Membership)
+class MembershipAdmin(BackOfficeAdmin[Membership]):
+    """Ended by unticking «active». Whose it is at which clinic stays as it was made."""
+
+    list_display = ("person", "clinic", "role", "activity", "created_at")
+    list_filter = ("role", "is_active")
+    list_select_related = ("user", "clinic")
+    search_fields = ("user__email", "user__full_name", "clinic__name", "clinic__slug")
+    search_help_text = "The user's e-mail address or name, or the clinic's name or slug."
+    ordering = ("-pk",)
+    sortable_by = ()
+    autocomplete_fields = ("user", "clinic")
+    fields = ("user", "clinic", "role", "is_active")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
+        return ("person", "clinic") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
+        return ("person", "clinic", "role", "is_active") if obj else ("user", "clinic", "role", "is_active")
+
+    @admin.display(description="User")
+    def person(self, membership: Membership) -> str:
+        return membership.user.email
+
+    @admin.display(description="State")
+    def activity(self, membership: Membership) -> SafeString:
+        return badge("In force", "good") if membership.is_active else badge("Ended")
+
+
+@admin.register(Partner)
+class PartnerAdmin(BackOfficeAdmin[Partner]):
+    list_display = ("name", "slug", "service_account", "is_active", "created_at")
+    list_filter = ("is_active",)
+    list_select_related = ("service_user",)
+    search_fields = ("name", "slug")
+    ordering = ("name",)
+    autocomplete_fields = ("service_user",)
+    fields = ("name", "slug", "service_user", "is_active")
+
+    @admin.display(description="Service user")
+    def service_account(self, partner: Partner) -> str:
+        return partner.service_user.email
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
+    """Only the first characters of a token are known here. Revoked at once and for good, by an action."""
+
+    list_display = ("name", "holder", "beginning", "allows", "state", "created", "last_used_at")
+    list_select_related = ("clinic", "partner")
+    list_display_links = None
+    search_fields = ("name", "clinic__name", "clinic__slug", "partner__name")
+    ordering = ("-created",)
+    sortable_by = ()
+    fields = (
+        "name",
+        "holder",
+        "beginning",
+        "allows",
+        "state",
+        "created",
+        "expiry",
+        "last_used_at",
+        "revoked_at",
+    )
+    readonly_fields = ("holder", "beginning", "allows", "state")
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("clinics.change_apitoken")
+
+    @admin.action(description="Revoke the selected tokens, for good", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        assert isinstance(request.user, User)
+        count = revoke_tokens(tokens=queryset, by=request.user)
+        messages.success(request, f"Revoked: {count}.")
+
+    @admin.display(description="Of")
+    def holder(self, token: ApiToken) -> str:
+        return str(token.clinic or token.partner)
+
+    @admin.display(description="Token")
+    def beginning(self, token: ApiToken) -> str:
+        return masked(token.token_key)
+
+    @admin.display(description="Allows")
+    def allows(self, token: ApiToken) -> str:
+        return ", ".join(token.scopes)
+
+    @admin.display(description="State")
+    def state(self, token: ApiToken) -> SafeString:
+        if token.revoked_at is not None:
+            return badge("Revoked", "bad")
+        if token.expiry is not None and token.expiry <= timezone.now():
+            return badge("Expired")
+        return badge("In force", "good")
+
+
+def masked(text: str) -> str:
+    return f"{text[:4]}••••"
+
+
+@admin.register(Notice)
+class NoticeAdmin(SearchByNumber[Notice], ReadOnlyAdmin[Notice]):
+    """What clinics were told. Ids and amounts only."""
+
+    list_display = ("number", "clinic", "kind", "created_at", "sent_at", "read_at")
+    list_select_related = ("clinic",)
+    ordering = ("-pk",)
+    search_help_text = "A notice's number, «clinic 7», or the notice's key."
+    search_words: ClassVar[dict[str, By]] = {"clinic": By("clinic_id")}
+    search_texts = (By("unique_key"),)
+    fields = ("clinic", "kind", "unique_key", "data", "created_at", "sent_at", "read_at")
+
+    @admin.display(description="No.")
+    def number(self, notice: Notice) -> str:
+        return str(notice.pk)
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(SearchByNumber[IdempotencyKey], ReadOnlyAdmin[IdempotencyKey]):
+    list_display = ("number", "who", "route", "key", "status_code", "created_at")
+    ordering = ("-pk",)
+    search_help_text = "A row's number, or a caller in full («user:5»)."
+    search_texts = (By("caller"),)
+    fields = ("who", "route", "key", "status_code", "answer", "created_at")
+    readonly_fields = ("who",)
+
+    @admin.display(description="No.")
+    def number(self, row: IdempotencyKey) -> str:
+        return str(row.pk)
+
+    @admin.display(description="Caller")
+    def who(self, row: IdempotencyKey) -> str:
+        kind, _, name = row.caller.partition(":")
+        return f"token:{masked(name)}" if kind == "token" else row.caller

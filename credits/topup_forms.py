@@ -1,0 +1,38 @@
+"""What may be asked for when credits are bought."""
+
+from typing import Any, Final
+
+from django import forms
+from django.core.validators import RegexValidator
+
+from clinics.models import IDEMPOTENCY_KEY_MAX_LENGTH
+
+BIGGEST_AMOUNT: Final = 10**9  # ₹; the real limit is a setting and is explained kindly
+BIGGEST_ID: Final = 2**63 - 1
+
+
+class TopUpForm(forms.Form):
+    """A package or a free amount in whole rupees before tax, and perhaps a promo code."""
+
+    package_id = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID)
+    amount = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_AMOUNT)
+    promo_code = forms.CharField(required=False, max_length=30)
+    idempotency_key = forms.CharField(
+        required=False,
+        max_length=IDEMPOTENCY_KEY_MAX_LENGTH,
+        validators=[RegexValidator(r"^[\x21-\x7e]*$", "A key is printable ASCII without spaces.")],
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not self.errors and (data.get("amount") is None) == (data.get("package_id") is None):
+            self.add_error("amount", "Choose a package or an amount, not both.")
+        return data
+
+
+class VerifyPaymentForm(forms.Form):
+    """The three fields that Razorpay Checkout hands to the page."""
+
+    razorpay_payment_id = forms.CharField(max_length=40)
+    razorpay_order_id = forms.CharField(max_length=40)
+    razorpay_signature = forms.CharField(max_length=128)

@@ -1,0 +1,19 @@
+"""What a clinic's member sends from the portal."""
+
+from django import forms
+
+from leads.forms import BIGGEST_ID
+from leads.models import Lead
+
+
+class StatusForm(forms.Form):
+    """`POST /clinic/leads/update-status`, for people and programs alike."""
+
+    lead_id = forms.IntegerField(min_value=1, max_value=BIGGEST_ID)
+    status = forms.ChoiceField(choices=Lead.Status.choices)
+
+
+class SearchForm(forms.Form):
+    """One box: a lead's number, or a patient's name or phone. Sent by POST: names don't belong into addresses."""
+
+    q = forms.CharField(label="Search", max_length=100, min_length=1)
