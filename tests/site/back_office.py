@@ -1,0 +1,172 @@
+"""What the tests of the back office share: the table of rights, people of each group, and rows of every model."""
+
+import json
+import re
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from clinics.models import ApiToken, Clinic, IdempotencyKey, Partner, User
+from credits.models import (
+    GatewayDispute,
+    GatewayEvent,
+    GatewayPayment,
+    GatewayRefund,
+    PromoCode,
+    PromoUse,
+    ReviewItem,
+    TopUp,
+)
+from credits.services.ledger import BillingService
+from leads.models import ContactAttempt, ContactView, Lead, LeadStatusChange
+from tests import factories
+
+TABLE: Final = Path(__file__).parents[2] / "docs" / "staff_rights.md"
+GROUPS: Final = ("support", "resolver", "finance", "auditor", "user admin")
+PATIENT: Final = {
+    "name": "Zubeida Qureshi",
+    "email": "zubeida@patient.example",
+    "message": "Please ring after the wedding",
+    "guardian_name": "Farhan Qureshi",
+    "procedure_name": "Rhinoplasty for my daughter",
+}
+PATIENT_PHONE: Final = "+919876500000"
+# How a patient could show up in a page: any of these would be a leak.
+TRACES: Final = ("Zubeida", "Qureshi", "patient.example", "wedding", "Rhinoplasty", "9876500", "98765 00")
+
+
+def table_of_rights() -> dict[str, dict[str, frozenset[str]]]:
+    """Model → column → rights, as docs/staff_rights.md says."""
+    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {
+        row[0]: {
+            column: frozenset(re.findall(r"[a-z]+", cell))
+            for column, cell in zip(head[1:], row[1:], strict=True)
+        }
+        for row in rows
+    }
+
+
+def registered() -> dict[str, type[Model]]:
+    return {model._meta.label_lower: model for model in admin.site._registry}
+
+
+def person(who: str) -> User:
+    """A member of staff: of a group, «superuser», or «nobody» without any right."""
+    user = factories.UserFactory.create(is_staff=True, is_superuser=who == "superuser", password=None)
+    if who in GROUPS:
+        user.groups.add(Group.objects.get(name=who))
+    return user
+
+
+def signed_in(who: str) -> Client:
+    client = Client()
+    client.force_login(person(who))
+    return client
+
+
+def page(model: str, name: str, *args: Any) -> str:
+    """The address of a page of the back office, written out: a renamed route must fail."""
+    app, name_of_model = model.split(".")
+    return "/".join(["/admin", app, name_of_model, *map(str, args), *([name] if name else []), ""])
+
+
+def make_rows(count: int) -> None:
+    """`count` rows of every model that has pages here (groups and rules are there already)."""
+    for number in range(count):
+        _rows_of_one_clinic(number)
+
+
+def _rows_of_one_clinic(number: int) -> None:
+    clinic = factories.ClinicFactory.create()
+    member = factories.member_of(clinic, "owner", password=None)
+    purchase = factories.paid_top_up(clinic, 5000, 500)
+    lead = factories.deliver(clinic, PATIENT_PHONE, price=7000, **PATIENT)
+    BillingService.refund_lead(lead.pk, Decimal("10.00"), "Wrong number")
+    BillingService.take_back_top_up(purchase.pk, f"rfnd_{purchase.pk}", 10_000)
+    factories.PackageFactory.create(clinic=clinic)
+    partner = Partner.objects.create(
+        name=f"Partner {clinic.pk}",
+        slug=f"partner-{clinic.pk}",
+        service_user=factories.UserFactory.create(password=None),
+    )
+    happenings(lead, member, 1)
+    token, _ = ApiToken.objects.create(user=member, name="CRM", clinic=clinic, scopes=["leads:read"])
+    ApiToken.objects.create(user=partner.service_user, name="Intake", partner=partner, scopes=["leads:write"])
+    IdempotencyKey.objects.create(
+        caller=f"token:{token.token_key}", route="contact", key=f"key-{number}", body_hmac=b"0" * 32
+    )
+    payment_facts(purchase, number)
+
+
+def payment_facts(purchase: TopUp, number: int) -> ReviewItem:
+    """What the gateway told us of a purchase, the promo code it used, and a matter for finance."""
+    payment = GatewayPayment.objects.create(
+        payment_id=str(purchase.razorpay_payment_id), order_id=f"order_{purchase.pk:014d}", top_up=purchase,
+        status="captured", captured=True, amount_paise=purchase.gross_paise, currency="INR", first_source="webhook",
+    )  # fmt: skip
+    GatewayRefund.objects.create(
+        refund_id=f"rfnd_{purchase.pk:014d}", payment=payment, amount_paise=10_000, status="processed"
+    )
+    GatewayDispute.objects.create(
+        dispute_id=f"disp_{purchase.pk:014d}",
+        payment=payment,
+        amount_paise=9_000,
+        phase="chargeback",
+        status="open",
+    )
+    code = PromoCode.objects.create(code=f"CODE{purchase.pk:04d}", percent=10)
+    PromoUse.objects.create(promo_code=code, top_up=purchase, reserved_until=timezone.now())
+    body = {"event": "payment.captured", "payload": {"payment": {"entity": {"email": PATIENT["email"]}}}}
+    GatewayEvent.objects.create(
+        event_id=f"event-{purchase.pk}-{number}", event="payment.captured", raw=json.dumps(body).encode()
+    )
+    return ReviewItem.objects.create(
+        key=f"amount:{payment.payment_id}", kind="amount", top_up=purchase, payment=payment,
+        facts={"amount_paise": 100, "expected_paise": purchase.gross_paise, "currency": "INR"},
+    )  # fmt: skip
+
+
+def happenings(lead: Lead, member: User, count: int) -> None:
+    today = timezone.localdate()
+    for number in range(count):
+        LeadStatusChange.objects.create(
+            lead=lead, from_status="new", to_status="contacted", changed_by=member
+        )
+        ContactAttempt.objects.create(lead=lead, kind="call", outcome="no_answer", made_by=member)
+        ContactView.objects.create(lead=lead, viewer=member, seen_on=today - timedelta(days=number))
+
+
+def first_of(model: str) -> Any:
+    """The key of a row to open; of users, one who is neither staff nor superuser."""
+    rows = apps.get_model(model)._default_manager.order_by("pk")
+    return (rows.filter(is_staff=False) if model == "clinics.user" else rows).values_list("pk", flat=True)[0]
+
+
+def form_data(response: Any) -> dict[str, str]:
+    """What a browser would send back from a page's form, unchanged."""
+    data: dict[str, str] = {}
+    forms = [response.context["adminform"].form]
+    for inline in response.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    for form in forms:
+        for field in form:
+            value = field.value()
+            if isinstance(value, list) and field.name == "groups":
+                data[field.html_name] = value  # type: ignore[assignment]
+            elif value is not None and value is not False:
+                data[field.html_name] = "on" if value is True else field.field.prepare_value(value)
+    return data
+
+
+def clinic_without_owner() -> Clinic:
+    return factories.ClinicFactory.create(is_active=False)

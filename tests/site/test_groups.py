@@ -1,0 +1,55 @@
+"""The groups that the migration makes are the ones docs/staff_rights.md describes."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from tests.site.back_office import GROUPS, registered, table_of_rights
+
+pytestmark = pytest.mark.django_db
+
+IN_THE_DATABASE = {"revoke": "change", "close": "change", "replay": "change"}
+
+
+def rights_in_the_database(group: str) -> set[str]:
+    permissions = Permission.objects.filter(group__name=group).select_related("content_type")
+    return {f"{permission.content_type.app_label}.{permission.codename}" for permission in permissions}
+
+
+def rights_in_the_table(group: str) -> set[str]:
+    rights = set()
+    for model, columns in table_of_rights().items():
+        app, name = model.split(".")
+        rights |= {f"{app}.{IN_THE_DATABASE.get(right, right)}_{name}" for right in columns[group]}
+    return rights
+
+
+def test_the_groups_are_these_five_and_no_other() -> None:
+    assert set(Group.objects.values_list("name", flat=True)) == set(GROUPS)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_groups_rights_are_those_of_the_table(group: str) -> None:
+    assert rights_in_the_database(group) == rights_in_the_table(group)
+
+
+def test_every_model_with_pages_stands_in_the_table_and_no_other() -> None:
+    assert set(table_of_rights()) == set(registered())
+
+
+def test_nobody_deletes_and_beyond_user_admins_finance_alone_closes_and_replays() -> None:
+    for group in GROUPS:
+        beyond_viewing = {right for right in rights_in_the_database(group) if ".view_" not in right}
+        assert not any(".delete_" in right for right in beyond_viewing)
+        if group == "finance":
+            assert beyond_viewing == {"credits.change_reviewitem", "credits.change_gatewayevent"}
+        else:
+            assert group == "user admin" or not beyond_viewing
+
+
+def test_no_group_may_view_contacts_and_user_admins_no_money() -> None:
+    assert not Permission.objects.filter(codename__endswith="_leadcontact", group__isnull=False).exists()
+    assert not any(right.startswith("credits.") for right in rights_in_the_database("user admin"))
+
+
+def test_support_sees_no_money() -> None:
+    assert not any(right.startswith("credits.") for right in rights_in_the_database("support"))
