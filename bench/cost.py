@@ -41,7 +41,7 @@ def measure(material: Material, superuser: str, leads: int) -> Cost:
             BillingService.deliver_lead(enquiry)
         end = value(server, "SELECT pg_current_wal_insert_lsn()")
         flushes = settled_flushes(server) - flushed
-        images, records = server.execute(PAGES, [start, end]).fetchone() or (0, 0)
+        _, records = server.execute(PAGES, [start, end]).fetchone() or (0, 0)
         total = value(server, "SELECT pg_wal_lsn_diff(%s, %s)", end, start)
     return Cost(
         round_trips=round_trips(material),

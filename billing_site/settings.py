@@ -4,6 +4,7 @@
 `billing_site/checks.py`, so that `manage.py check --deploy` names all of them at once.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,9 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *([] if DEBUG else [structlog.processors.format_exc_info]),
-                structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                )
                 if DEBUG
                 else structlog.processors.JSONRenderer(),
             ],

@@ -16,7 +16,7 @@ const topup = {
 
 // --- paying ------------------------------------------------------------------------------------
 async function initiateRazorpayPayment() {
-
+  if (topup.busy) return; // a double click buys once
   rest(true);
   say("");
   try {
