@@ -5,6 +5,7 @@ tables refuse TRUNCATE, which Django's own flush needs: after a test with real c
 from a template instead.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,8 +24,10 @@ DATABASE: Final = TestDatabase()
 
 
 def pytest_configure() -> None:
-    """Hashing a password slowly is the point of it everywhere but here."""
+    """Hashing a password slowly is the point of it, everywhere but here."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Playwright's own loop runs in the test's thread, from its first use to the end of the session.
+    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 import environ
@@ -29,13 +30,13 @@ class TestDatabase:
     def restore(self) -> None:
         """Puts the database back to what the migrations made of it."""
         self._use(self.name)
-        self._maintain("DROP DATABASE {} WITH (FORCE)", self.name)
+        self._drop(self.name)
         self._copy()
 
     def drop(self) -> None:
         self._use("postgres")
         for name in (self.name, self.template):
-            self._maintain("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            self._drop(name)
 
     def superuser_connection(self) -> "psycopg.Connection[Any]":
         """A connection no right stops: the embedded server's own superuser, or TEST_SUPERUSER_URL's."""
@@ -66,20 +67,30 @@ class TestDatabase:
             connections[alias].close()
             connections[alias].settings_dict["NAME"] = name
 
+    def _drop(self, name: str) -> None:
+        """FORCE ends the owner's sessions alone. A live server's threads keep the web's open, and only the web's own
+        role may end those; a superuser's are gone in a moment."""
+        self._maintain("ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+        with self._beside("default") as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = %s AND usename = current_user",
+                [name],
+            )
+        for _ in range(500):
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                self._maintain("DROP DATABASE {} WITH (FORCE)", name)
+                return
+            time.sleep(0.01)
+        raise TimeoutError(f"sessions on {name} do not end")
+
     def _maintain(self, statement: str, *names: str) -> None:
-        """Runs a statement of the owner's that no transaction may hold, beside any test database."""
-        owner = connections["owner"]
-        params = owner.get_connection_params()
-        with psycopg.connect(
-            dbname="postgres",
-            autocommit=True,
-            **{key: params[key] for key in ("host", "port", "user", "password") if params.get(key)},
-        ) as connection:
-            query = sql.SQL(statement).format(*map(sql.Identifier, names))
-            for _ in range(50):
-                try:
-                    connection.execute(query)
-                    return
-                except psycopg.errors.InsufficientPrivilege:
-                    time.sleep(0.1)  # a connection of the web's role, which the owner may not end, is closing
-            connection.execute(query)
+        """Runs a statement of the owner's that no transaction may hold."""
+        with self._beside("owner") as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+    def _beside(self, alias: str) -> "psycopg.Connection[Any]":
+        """A connection under a role to the server, outside any test database."""
+        params = connections[alias].get_connection_params()
+        kept = {key: params[key] for key in ("host", "port", "user", "password") if params.get(key)}
+        return psycopg.connect(dbname="postgres", autocommit=True, **kept)

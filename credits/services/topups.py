@@ -36,7 +36,7 @@ class TopUpRefused(Exception):
 
 
 class TopUpsStopped(Exception):
-    """Staff have stopped top-ups for now."""
+    """Staff have stopped top-ups for now, or this clinic takes no enquiries to spend credits on."""
 
 
 class GatewayUnavailable(Exception):
@@ -121,7 +121,7 @@ def start(
     Raises TopUpRefused, TopUpsStopped, `clinics.idempotency.KeyUsedForAnother`, GatewayMisconfigured, and
     GatewayUnavailable (then it stays a draft, and the same key tries it again).
     """
-    if BillingRules.objects.filter(top_ups_stopped_at__isnull=False).exists():
+    if not clinic.is_active or BillingRules.objects.filter(top_ups_stopped_at__isnull=False).exists():
         raise TopUpsStopped
     with Gateway() as gateway:  # no call yet; without usable keys no draft is left behind
         with transaction.atomic():

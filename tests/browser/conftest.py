@@ -24,8 +24,6 @@ FLAGS: Final = [
     "--disable-sync",
 ]
 PASSWORD: Final = "correct horse battery"  # of tests.factories.UserFactory
-# Playwright's own loop runs in this thread, from its first use to the end of the session.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Buying credits in Chromium, against a live server and the Razorpay sandbox with real webhooks."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,12 +8,10 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
 from django.core.management import call_command
-from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect
@@ -26,7 +23,6 @@ from clinics.models import Clinic, User
 from credits.models import CreditTransaction, GatewayEvent, TopUp
 from credits.services.ledger import BillingService
 from tests import factories
-from tests.conftest import DATABASE
 
 SHOTS = os.environ.get("SHOTS_DIR", "")
 WIDTHS = (390, 1280)
@@ -117,32 +113,6 @@ def sandbox(
         settings.RAZORPAY_API_URL = sandbox.url
         settings.RAZORPAY_CHECKOUT_JS_URL = f"{sandbox.url}/v1/checkout.js"
         yield sandbox
-    hang_up_everybody()
-
-
-def hang_up_everybody() -> None:
-    """The server's threads live as long as a browser keeps its line open, and come back while a page still asks.
-    The database can't be put back so long, and its owner may not end the web's sessions: so the web's role does."""
-    DATABASE._maintain("ALTER DATABASE {} ALLOW_CONNECTIONS false", DATABASE.name)
-    with connections["default"].cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
-        )
-        own = connections["default"].connection.info.backend_pid
-    connections.close_all()
-    wait_for_the_end_of(own)
-
-
-def wait_for_the_end_of(session: int) -> None:
-    """A closed session is gone a moment later than its client believes."""
-    params = connections["owner"].get_connection_params()
-    where = {key: params[key] for key in ("host", "port", "user", "password") if params.get(key)}
-    with psycopg.connect(dbname="postgres", autocommit=True, **where) as server:
-        for _ in range(200):
-            if not server.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [session]).fetchall():
-                return
-            time.sleep(0.02)
 
 
 @pytest.fixture(params=[1280])

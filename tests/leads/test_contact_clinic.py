@@ -353,7 +353,6 @@ class TestCsrf:
         assert response.status_code == 303
         assert Lead.objects.count() == 1
 
-
     def test_an_authorization_header_does_not_switch_the_check_of_a_page_off(self, clinic: Clinic) -> None:
         client = Client(enforce_csrf_checks=True)
         headers = {"accept": "text/html", "Authorization": "Basic eDp5"}
@@ -367,7 +366,9 @@ class TestCsrf:
 class TestPartner:
     @pytest.fixture
     def token(self) -> str:
-        partner = Partner.objects.create(name="Portal", slug="portal", service_user=factories.UserFactory.create())
+        partner = Partner.objects.create(
+            name="Portal", slug="portal", service_user=factories.UserFactory.create()
+        )
         _, token = ApiToken.objects.create(
             user=partner.service_user, partner=partner, name="intake", scopes=["leads:write"]
         )

@@ -70,7 +70,9 @@ def test_a_double_tap_is_one_enquiry(client: Client, clinic: Clinic) -> None:
     assert Lead.objects.count() == 1
 
 
-def test_a_wrong_form_comes_back_with_what_was_typed_and_what_is_wrong(client: Client, clinic: Clinic) -> None:
+def test_a_wrong_form_comes_back_with_what_was_typed_and_what_is_wrong(
+    client: Client, clinic: Clinic
+) -> None:
     response = send_form(client, clinic, mobile_number="12345", message="Evenings please")
 
     page = response.content.decode()

@@ -78,13 +78,14 @@ function handleDismissal() {
 function openCheckout() {
   topup.opened = true;
   topup.failed = false;
-  const { order_id, amount, currency, key_id } = topup.order;
+  const { order_id, amount, currency, key_id, top_up } = topup.order;
   const window_ = new window.Razorpay({
     ...topup.checkout,
     key: key_id,
     order_id,
     amount,
     currency,
+    notes: { top_up: String(top_up) }, // marks the payment as ours, should it overtake its order's id
     timeout: 900,
     retry: { enabled: true },
     remember_customer: false,

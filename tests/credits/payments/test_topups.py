@@ -261,6 +261,15 @@ def test_while_top_ups_are_stopped_none_is_started(shop: Shop) -> None:
     assert (TopUp.objects.count(), shop.orders()) == (0, [])
 
 
+def test_an_inactive_clinic_starts_none(shop: Shop) -> None:
+    Clinic.objects.filter(pk=shop.clinic.pk).update(is_active=False)
+
+    answer = shop.ask(ORDER, {"amount": 1000})
+
+    assert answer.status_code == 409
+    assert TopUp.objects.count() == 0
+
+
 def test_a_payment_on_its_way_is_credited_although_top_ups_were_stopped(shop: Shop) -> None:
     outcome = shop.pay(shop.order())
     BillingRules.objects.update(top_ups_stopped_at=timezone.now())
