@@ -91,6 +91,7 @@ REFUSALS: Final[dict[str, type[BillingError]]] = {
     "CC012": ReversalNotFound,
     "CC013": PackageNotOffered,
     "CC014": TooManyEnquiries,
+    "23505": KeyReused,  # PostgreSQL's own: one payment named for two clinics at the same moment
     "22003": InvalidAmount,  # PostgreSQL's own: more than numeric(12, 2) holds
 }
 

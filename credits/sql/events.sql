@@ -183,6 +183,9 @@ BEGIN
   IF l.delivery_state <> 'delivered' THEN
     RAISE EXCEPTION 'lead % was never charged', p_lead_id USING ERRCODE = 'CC006';
   END IF;
+  IF l.status = 'converted' AND l.refunded_total + p_amount = l.cost THEN
+    RAISE EXCEPTION 'lead % became a patient: it is not refunded in full', p_lead_id USING ERRCODE = 'CC006';
+  END IF;
   IF l.refunded_total + p_amount > l.cost THEN
     RAISE EXCEPTION 'lead % cost %, of which % came back already', p_lead_id, l.cost, l.refunded_total
       USING ERRCODE = 'CC011';

@@ -178,3 +178,14 @@ def test_a_refund_releases_what_waited_for_credits(clinic: Clinic) -> None:
     held.refresh_from_db()
     assert held.delivery_state == "delivered"
     assert balance(clinic) == "0.00"
+
+
+def test_a_lead_that_became_a_patient_is_not_refunded_in_full(clinic: Clinic, lead: Lead) -> None:
+    Lead.objects.filter(pk=lead.pk).update(status=Lead.Status.CONVERTED)
+
+    assert refund(lead, 100)
+    with pytest.raises(LeadNotChargeable):
+        refund(lead, 150)
+
+    lead.refresh_from_db()
+    assert lead.refunded_total == Decimal(100)

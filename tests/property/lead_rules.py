@@ -1,6 +1,7 @@
 """Rules of the state machine for enquiries: delivered, held, released, expired, withdrawn, refunded."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -26,7 +27,8 @@ phones = st.sampled_from(factories.PHONES[:2]) | st.sampled_from(factories.PHONE
 prices = st.none() | st.sampled_from(["0", "4999.99", "5000", "12000.5", "20000", "70000", "100000"]).map(
     Decimal
 )
-arrivals = st.lists(st.tuples(phones, prices), min_size=1, max_size=4)
+waits = st.sampled_from([timedelta(), timedelta(microseconds=1), timedelta(seconds=40), timedelta(hours=7)])
+arrivals = st.lists(st.tuples(waits, phones, prices), min_size=1, max_size=4)
 handlings = st.sampled_from(["", "review", "busy"])
 shares = st.fractions(0, 1, max_denominator=7) | st.just(Fraction(1))
 
@@ -38,19 +40,25 @@ class LeadRules(Machine):
 
     @rule(target=Machine.leads, clinic=clinics, arrivals=arrivals, credits_are_out=st.booleans())
     def enquiries_arrive(
-        self, clinic: int, arrivals: list[tuple[str, Decimal | None]], credits_are_out: bool
+        self, clinic: int, arrivals: list[tuple[timedelta, str, Decimal | None]], credits_are_out: bool
     ) -> Any:
+        """One after the other, `wait` apart."""
         if credits_are_out:
             self.all_credits_are_taken(clinic)
-        return multiple(*(self.arrive(clinic, phone, price) for phone, price in arrivals))
+        leads = []
+        for wait, phone, price in arrivals:
+            self.clock.move(wait)
+            leads.append(self.arrive(clinic, phone, price))
+        return multiple(*leads)
 
-    @rule(target=Machine.leads, lead=Machine.leads, price=prices, handling=handlings)
+    @rule(target=Machine.leads, lead=Machine.leads, wait=waits, price=prices, handling=handlings)
     def a_known_phone_writes_again(
-        self, lead: tuple[int, int], price: Decimal | None, handling: str
+        self, lead: tuple[int, int], wait: timedelta, price: Decimal | None, handling: str
     ) -> tuple[int, int]:
         """Perhaps held for review, or while the account is busy."""
         clinic, lead_id = lead
         phone = self.accounts[clinic].leads[lead_id].phone or factories.PHONES[0]
+        self.clock.move(wait)
         return self.arrive(clinic, phone, price, handling)
 
     @rule(target=Machine.leads, clinic=clinics, phone=phones, handling=handlings, other=st.booleans())

@@ -103,16 +103,25 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 9), beside=st.sampled_from([0, 0, 1, -1]))
     def a_moment_that_matters_comes(self, number: int, beside: int) -> None:
-        """An expiry, the end of a pause or of a window, midnight in India: to the microsecond, or one beside."""
+        """An expiry, the end of a pause or of a window, midnight in India: to the microsecond, or one beside.
+
+        The worker looks at once, so that the edge shows.
+        """
         moments = {
             moment for account in self.accounts for moment in account.moments() if moment > self.clock.now
         }
         if moments:
             moment = sorted(moments)[number % len(moments)]
             self.clock.move(moment - self.clock.now + timedelta(microseconds=beside))
+            for clinic in range(CLINICS):
+                self.the_worker_does(clinic, "release", 10_000)
+                self.the_worker_does(clinic, "expire leads", 0)
 
     @rule(clinic=clinics, job=st.sampled_from(["release", "expire leads", "expire grants"]), limit=batches)
     def the_worker_runs(self, clinic: int, job: str, limit: int) -> None:
+        self.the_worker_does(clinic, job, limit)
+
+    def the_worker_does(self, clinic: int, job: str, limit: int) -> None:
         if job == "expire grants":
             self.due_grants_expire(clinic)
             return

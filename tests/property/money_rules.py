@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, multiple, rule
 
-from credits.models import TopUp
+from credits.models import BillingRules, TopUp
 from credits.services.ledger import (
     BillingService,
     InsufficientCredits,
@@ -19,7 +19,7 @@ from credits.services.ledger import (
     TopUpPaidByAnother,
 )
 from tests.property.ledger_model import Account, Loss, Purchase, loss_of, total
-from tests.property.machine import Call, Machine, amounts, clinics, seldom
+from tests.property.machine import Call, Machine, amounts, batches, clinics, seldom
 
 bad_amounts = st.sampled_from(
     [*map(Decimal, ("0", "-1", "0.001", "NaN", "-Infinity", "1e10")), 1.5, "100", True, None]
@@ -32,13 +32,29 @@ shares = st.fractions(0, 1, max_denominator=7) | st.just(Fraction(1))
 class MoneyRules(Machine):
     # --- by hand ------------------------------------------------------------------------------------------
 
-    @initialize(target=Machine.calls, amount=amounts)
-    def the_first_clinic_has_credits(self, amount: Decimal) -> Call:
+    @initialize(target=Machine.calls, amount=amounts, batch=batches)
+    def the_first_clinic_has_credits(self, amount: Decimal, batch: int) -> Call:
+        BillingRules.objects.update(release_batch=batch)
+        self.switches.release_batch = batch
         return self.add_credits(0, amount, None)
 
-    @rule(target=Machine.calls, clinic=clinics, amount=amounts, by_payment=st.booleans())
-    def credits_are_added(self, clinic: int, amount: Decimal, by_payment: bool) -> Call:
-        return self.add_credits(clinic, amount, self.new("pay") if by_payment else None)
+    @rule(
+        target=Machine.calls,
+        clinic=clinics,
+        amount=amounts,
+        by_payment=st.booleans(),
+        for_held=st.integers(0, 3),
+    )
+    def credits_are_added(self, clinic: int, amount: Decimal, by_payment: bool, for_held: int) -> Call:
+        """Some amount, or what the oldest few of the held leads need."""
+        account = self.accounts[clinic]
+        waiting = sorted(
+            (lead for lead in account.leads.values() if lead.state == "held"), key=lambda lead: lead.age
+        )
+        missing = total(lead.cost for lead in waiting[:for_held]) + account.owed - account.balance
+        return self.add_credits(
+            clinic, missing if for_held and missing > 0 else amount, self.new("pay") if by_payment else None
+        )
 
     def add_credits(self, clinic: int, amount: Decimal, payment_id: str | None) -> Call:
         key = self.new("given")
@@ -121,21 +137,24 @@ class MoneyRules(Machine):
     @rule(
         target=Machine.losses,
         purchase=Machine.purchases,
-        share=shares,
+        shares=st.lists(shares, min_size=1, max_size=2),
         all_spent=st.booleans(),
         only_unspent=seldom,
     )
     def the_gateway_takes_money_back(
-        self, purchase: tuple[int, int], share: Fraction, all_spent: bool, only_unspent: bool
+        self, purchase: tuple[int, int], shares: list[Fraction], all_spent: bool, only_unspent: bool
     ) -> Any:
-        """`all_spent`: staff take every credit away first, so that the loss is owed."""
+        """`all_spent`: staff take every credit away first, so that the losses are owed."""
         clinic, top_up_id = purchase
         if all_spent:
             self.all_credits_are_taken(clinic)
-        key = self.new("rfnd")
-        paise = max(int(self.accounts[clinic].purchases[top_up_id].gross_paise * share), 1)
-        reversal = self.take_back(clinic, top_up_id, key, paise, only_unspent=only_unspent)
-        return multiple() if reversal is None else (clinic, key)
+        gross = self.accounts[clinic].purchases[top_up_id].gross_paise
+        taken = []
+        for share in shares:
+            key = self.new("rfnd")
+            if self.take_back(clinic, top_up_id, key, max(int(gross * share), 1), only_unspent=only_unspent):
+                taken.append((clinic, key))
+        return multiple(*taken)
 
     @rule(loss=Machine.losses, other_amount=st.booleans())
     def the_gateway_takes_the_same_back_again(self, loss: tuple[int, str], other_amount: bool) -> None:

@@ -4,6 +4,10 @@
 """
 
 import os
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 import pytest
@@ -34,3 +38,31 @@ def test_the_ledger_agrees_with_the_words_of_the_product_after_every_step() -> N
     frozen_clock.install()
 
     run_state_machine_as_test(LedgerMachine, settings=PROFILE)
+
+
+@pytest.fixture
+def state() -> Iterator[LedgerMachine]:
+    frozen_clock.install()
+    state = LedgerMachine()
+    yield state
+    state.books_agree()
+    state.teardown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_money_taken_back_uses_the_purchase_s_own_bonus_before_older_goodwill(state: LedgerMachine) -> None:
+    """What the search seldom reaches: the bonus came back by a refund and expires after the goodwill."""
+    purchase = state.start(0, (100, 50, 0), 0)
+    state.pay(purchase)
+    lead = state.arrive(0, "+919876500000", None)
+    state.adjust(0, Decimal(-50))
+    state.clock.move(timedelta(days=10))
+    state.add_credits(0, Decimal(60), None)
+    state.clock.move(timedelta(days=10))
+    state.a_lead_is_refunded(lead, Fraction(1), too_much=False)
+
+    state.take_back(0, purchase[1], "rfnd_1", 10_000)
+
+    left = [(grant.kind, grant.remaining) for grant in state.accounts[0].grants if grant.remaining]
+    assert left == [("goodwill", Decimal(60))]
+    assert state.accounts[0].losses[0].forgiven == 50
