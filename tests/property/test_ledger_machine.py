@@ -45,7 +45,6 @@ def state() -> Iterator[LedgerMachine]:
     frozen_clock.install()
     state = LedgerMachine()
     yield state
-    state.books_agree()
     state.teardown()
 
 
@@ -66,3 +65,30 @@ def test_money_taken_back_uses_the_purchase_s_own_bonus_before_older_goodwill(st
     left = [(grant.kind, grant.remaining) for grant in state.accounts[0].grants if grant.remaining]
     assert left == [("goodwill", Decimal(60))]
     assert state.accounts[0].losses[0].forgiven == 50
+    state.books_agree()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lead_from_review_is_free_when_a_later_one_of_its_phone_was_charged(state: LedgerMachine) -> None:
+    state.add_credits(0, Decimal(1000), None)
+    reviewed = state.arrive(0, "+919876500000", None, "review")
+    state.clock.move(timedelta(days=29))
+    state.arrive(0, "+919876500000", None)
+
+    state.a_lead_is_released_by_hand(reviewed)
+
+    assert [lead.state for lead in state.accounts[0].leads.values()] == ["free", "delivered"]
+    state.books_agree()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pause_is_over_at_the_moment_it_says(state: LedgerMachine) -> None:
+    state.add_credits(0, Decimal(1000), None)
+    state.one_switch_is_thrown_and_all_others_back(0, "paused until", 200)
+    state.arrive(0, "+919876500000", None)
+
+    state.clock.move(timedelta(hours=5))
+    state.the_worker_does(0, "release", 200)
+
+    assert [lead.state for lead in state.accounts[0].leads.values()] == ["delivered"]
+    state.books_agree()

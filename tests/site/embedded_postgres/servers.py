@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from billing_site.embedded_postgres import processes, programs
+from billing_site.embedded_postgres.errors import will_serve_soon
 from billing_site.embedded_postgres.launcher import Launcher
 
 LauncherAt = Callable[[str], Launcher]
@@ -45,9 +46,17 @@ def finish(process: "subprocess.Popen[str]") -> int:
 
 
 def ask(launcher: Launcher, query: str, database: str = "clinic_credits") -> list[tuple[object, ...]]:
-    with psycopg.connect(launcher.superuser_conninfo(database), autocommit=True) as connection:
-        cursor = connection.execute(query.encode())
-        return cursor.fetchall() if cursor.description else []
+    """As patient as the engine with a server that was killed a moment ago."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with psycopg.connect(launcher.superuser_conninfo(database), autocommit=True) as connection:
+                cursor = connection.execute(query.encode())
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError as error:
+            if not will_serve_soon(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def kill(pid: int) -> None:
