@@ -13,7 +13,10 @@ from bench.material import Material
 from credits.services.ledger import BillingService
 
 # Where flushes are counted: pg_stat_io since PostgreSQL 18, pg_stat_wal before.
-FLUSHES_18 = "SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal' AND backend_type = 'client backend' AND context = 'normal'"
+FLUSHES_18 = (
+    "SELECT sum(fsyncs) FROM pg_stat_io"
+    " WHERE object = 'wal' AND backend_type = 'client backend' AND context = 'normal'"
+)
 FLUSHES = "SELECT wal_sync FROM pg_stat_wal"
 PAGES = "SELECT sum(fpi_size), sum(record_size) FROM pg_get_wal_stats(%s, %s)"
 

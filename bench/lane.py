@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import random
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -97,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -32,7 +32,8 @@ TIER = "SELECT id, credits FROM tier_for_price(%s, %s)"
 RULES = "SELECT * FROM billing_rules"
 WAITING = """
 SELECT other.held_reason FROM lead_contacts contact JOIN leads other ON other.id = contact.lead_id
- WHERE contact.clinic_id = %s AND contact.phone = %s AND other.delivery_state = 'held' AND other.held_reason <> 'review'
+ WHERE contact.clinic_id = %s AND contact.phone = %s
+   AND other.delivery_state = 'held' AND other.held_reason <> 'review'
    AND (other.created_at, other.id) < (%s, %s) ORDER BY other.created_at, other.id
 """
 REPEAT = """

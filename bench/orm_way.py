@@ -32,10 +32,10 @@ def deliver(enquiry: Enquiry) -> Lead:
             defaults={"body_hmac": enquiry.body_hmac, "status_code": 201},
         )
         if not is_new:
-            return Lead.objects.using(OWNER).get(pk=key.answer["lead_id"])
+            return Lead.objects.using(OWNER).get(pk=(key.answer or {})["lead_id"])
         clinic = Clinic.objects.using(OWNER).get(pk=enquiry.clinic_id, is_active=True)
         package = TreatmentPackage.objects.using(OWNER).get(
-            pk=enquiry.package_id, clinic=clinic, is_active=True
+            pk=enquiry.package_id or 0, clinic=clinic, is_active=True
         )
         account = open_account(clinic)
         lead = arrived(enquiry, package, account)

@@ -11,6 +11,8 @@ OURS = ("billing_site", "clinics", "leads", "credits")
 
 def test_every_command_of_ours_is_in_the_runbook() -> None:
     text = (Path(settings.BASE_DIR) / "docs/operations.md").read_text()
-    told = {name for line in re.findall(r"^## (.+)$", text, re.MULTILINE) for name in re.findall(r"\w+", line)}
+    told = {
+        name for line in re.findall(r"^## (.+)$", text, re.MULTILINE) for name in re.findall(r"\w+", line)
+    }
 
     assert told == {name for name, app in get_commands().items() if app in OURS}

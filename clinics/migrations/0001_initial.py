@@ -14,163 +14,462 @@ import clinics.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('email', clinics.models.LowercaseEmailField(max_length=254, unique=True)),
-                ('full_name', models.CharField(blank=True, max_length=150)),
-                ('is_staff', models.BooleanField(default=False, help_text='May open the back office.', verbose_name='staff')),
-                ('is_active', models.BooleanField(default=True, help_text='Untick instead of deleting.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                ("email", clinics.models.LowercaseEmailField(max_length=254, unique=True)),
+                ("full_name", models.CharField(blank=True, max_length=150)),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False, help_text="May open the back office.", verbose_name="staff"
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True, help_text="Untick instead of deleting.", verbose_name="active"
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'users',
+                "db_table": "users",
             },
         ),
         migrations.CreateModel(
-            name='Clinic',
+            name="Clinic",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(help_text='Its page is /clinics/ and this word.', max_length=160, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('address', models.TextField(blank=True)),
-                ('city', models.CharField(blank=True, max_length=80)),
-                ('state', models.CharField(choices=[('01', 'Jammu and Kashmir'), ('02', 'Himachal Pradesh'), ('03', 'Punjab'), ('04', 'Chandigarh'), ('05', 'Uttarakhand'), ('06', 'Haryana'), ('07', 'Delhi'), ('08', 'Rajasthan'), ('09', 'Uttar Pradesh'), ('10', 'Bihar'), ('11', 'Sikkim'), ('12', 'Arunachal Pradesh'), ('13', 'Nagaland'), ('14', 'Manipur'), ('15', 'Mizoram'), ('16', 'Tripura'), ('17', 'Meghalaya'), ('18', 'Assam'), ('19', 'West Bengal'), ('20', 'Jharkhand'), ('21', 'Odisha'), ('22', 'Chhattisgarh'), ('23', 'Madhya Pradesh'), ('24', 'Gujarat'), ('26', 'Dadra and Nagar Haveli and Daman and Diu'), ('27', 'Maharashtra'), ('29', 'Karnataka'), ('30', 'Goa'), ('31', 'Lakshadweep'), ('32', 'Kerala'), ('33', 'Tamil Nadu'), ('34', 'Puducherry'), ('35', 'Andaman and Nicobar Islands'), ('36', 'Telangana'), ('37', 'Andhra Pradesh'), ('38', 'Ladakh')], help_text='GST state code.', max_length=2)),
-                ('pincode', models.CharField(blank=True, max_length=6)),
-                ('gstin', models.CharField(blank=True, max_length=15, validators=[clinics.gstin.validate_gstin], verbose_name='GSTIN')),
-                ('phone', phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('website_url', models.URLField(blank=True, max_length=500)),
-                ('specialties', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=120), blank=True, default=list, size=None)),
-                ('operating_hours', models.JSONField(blank=True, default=dict, help_text='Weekday → hours as the clinic writes them.')),
-                ('latitude', models.DecimalField(blank=True, decimal_places=7, max_digits=10, null=True)),
-                ('longitude', models.DecimalField(blank=True, decimal_places=7, max_digits=10, null=True)),
-                ('google_rating', models.DecimalField(blank=True, decimal_places=1, max_digits=2, null=True)),
-                ('google_review_count', models.PositiveIntegerField(blank=True, null=True)),
-                ('is_active', models.BooleanField(default=False, help_text='Takes enquiries. Set when the first owner is invited.', verbose_name='active')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "slug",
+                    models.SlugField(
+                        help_text="Its page is /clinics/ and this word.", max_length=160, unique=True
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("address", models.TextField(blank=True)),
+                ("city", models.CharField(blank=True, max_length=80)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("01", "Jammu and Kashmir"),
+                            ("02", "Himachal Pradesh"),
+                            ("03", "Punjab"),
+                            ("04", "Chandigarh"),
+                            ("05", "Uttarakhand"),
+                            ("06", "Haryana"),
+                            ("07", "Delhi"),
+                            ("08", "Rajasthan"),
+                            ("09", "Uttar Pradesh"),
+                            ("10", "Bihar"),
+                            ("11", "Sikkim"),
+                            ("12", "Arunachal Pradesh"),
+                            ("13", "Nagaland"),
+                            ("14", "Manipur"),
+                            ("15", "Mizoram"),
+                            ("16", "Tripura"),
+                            ("17", "Meghalaya"),
+                            ("18", "Assam"),
+                            ("19", "West Bengal"),
+                            ("20", "Jharkhand"),
+                            ("21", "Odisha"),
+                            ("22", "Chhattisgarh"),
+                            ("23", "Madhya Pradesh"),
+                            ("24", "Gujarat"),
+                            ("26", "Dadra and Nagar Haveli and Daman and Diu"),
+                            ("27", "Maharashtra"),
+                            ("29", "Karnataka"),
+                            ("30", "Goa"),
+                            ("31", "Lakshadweep"),
+                            ("32", "Kerala"),
+                            ("33", "Tamil Nadu"),
+                            ("34", "Puducherry"),
+                            ("35", "Andaman and Nicobar Islands"),
+                            ("36", "Telangana"),
+                            ("37", "Andhra Pradesh"),
+                            ("38", "Ladakh"),
+                        ],
+                        help_text="GST state code.",
+                        max_length=2,
+                    ),
+                ),
+                ("pincode", models.CharField(blank=True, max_length=6)),
+                (
+                    "gstin",
+                    models.CharField(
+                        blank=True,
+                        max_length=15,
+                        validators=[clinics.gstin.validate_gstin],
+                        verbose_name="GSTIN",
+                    ),
+                ),
+                (
+                    "phone",
+                    phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None),
+                ),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("website_url", models.URLField(blank=True, max_length=500)),
+                (
+                    "specialties",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=120), blank=True, default=list, size=None
+                    ),
+                ),
+                (
+                    "operating_hours",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="Weekday → hours as the clinic writes them."
+                    ),
+                ),
+                ("latitude", models.DecimalField(blank=True, decimal_places=7, max_digits=10, null=True)),
+                ("longitude", models.DecimalField(blank=True, decimal_places=7, max_digits=10, null=True)),
+                ("google_rating", models.DecimalField(blank=True, decimal_places=1, max_digits=2, null=True)),
+                ("google_review_count", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Takes enquiries. Set when the first owner is invited.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
             ],
             options={
-                'db_table': 'clinics',
-                'constraints': [models.CheckConstraint(condition=models.Q(('pincode', ''), ('pincode__regex', '^[1-9][0-9]{5}$'), _connector='OR'), name='clinic_pincode_is_six_digits'), models.CheckConstraint(condition=models.Q(('gstin', ''), ('gstin__regex', '^[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][1-9A-Z][Z1-9ABD-J][0-9A-Z]$'), _connector='OR'), name='clinic_gstin_is_well_formed'), models.CheckConstraint(condition=models.Q(('gstin', ''), ('state', django.db.models.functions.text.Substr(models.F('gstin'), 1, 2)), _connector='OR'), name='clinic_gstin_is_of_its_state')],
+                "db_table": "clinics",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("pincode", ""), ("pincode__regex", "^[1-9][0-9]{5}$"), _connector="OR"
+                        ),
+                        name="clinic_pincode_is_six_digits",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("gstin", ""),
+                            ("gstin__regex", "^[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][1-9A-Z][Z1-9ABD-J][0-9A-Z]$"),
+                            _connector="OR",
+                        ),
+                        name="clinic_gstin_is_well_formed",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("gstin", ""),
+                            ("state", django.db.models.functions.text.Substr(models.F("gstin"), 1, 2)),
+                            _connector="OR",
+                        ),
+                        name="clinic_gstin_is_of_its_state",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('caller', models.CharField(help_text='token:<key>, user:<id>, or clinic:<id> for the anonymous', max_length=40)),
-                ('route', models.CharField(max_length=60)),
-                ('key', models.CharField(max_length=100)),
-                ('body_hmac', models.BinaryField(max_length=32)),
-                ('status_code', models.PositiveSmallIntegerField(null=True)),
-                ('answer', models.JSONField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "caller",
+                    models.CharField(
+                        help_text="token:<key>, user:<id>, or clinic:<id> for the anonymous", max_length=40
+                    ),
+                ),
+                ("route", models.CharField(max_length=60)),
+                ("key", models.CharField(max_length=100)),
+                ("body_hmac", models.BinaryField(max_length=32)),
+                ("status_code", models.PositiveSmallIntegerField(null=True)),
+                ("answer", models.JSONField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'db_table': 'idempotency_keys',
-                'constraints': [models.UniqueConstraint(fields=('caller', 'route', 'key'), name='idempotency_key_once_per_caller_and_route'), models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='idempotency_key_is_not_empty')],
+                "db_table": "idempotency_keys",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("caller", "route", "key"), name="idempotency_key_once_per_caller_and_route"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("key", ""), _negated=True), name="idempotency_key_is_not_empty"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('owner', 'Owner'), ('billing', 'Billing'), ('front_desk', 'Front desk')], max_length=20)),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='clinics.clinic')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("owner", "Owner"), ("billing", "Billing"), ("front_desk", "Front desk")],
+                        max_length=20,
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'clinic_memberships',
+                "db_table": "clinic_memberships",
             },
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('lead_delivered', 'Lead delivered'), ('lead_held', 'Lead held')], max_length=40)),
-                ('unique_key', models.CharField(max_length=100, unique=True)),
-                ('data', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('read_at', models.DateTimeField(blank=True, null=True)),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notices', to='clinics.clinic')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("lead_delivered", "Lead delivered"), ("lead_held", "Lead held")],
+                        max_length=40,
+                    ),
+                ),
+                ("unique_key", models.CharField(max_length=100, unique=True)),
+                ("data", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("read_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notices",
+                        to="clinics.clinic",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'notices',
+                "db_table": "notices",
             },
         ),
         migrations.CreateModel(
-            name='Partner',
+            name="Partner",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, unique=True)),
-                ('slug', models.SlugField(help_text='Stands as the source of its leads.', max_length=40, unique=True)),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('service_user', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='partner', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120, unique=True)),
+                (
+                    "slug",
+                    models.SlugField(
+                        help_text="Stands as the source of its leads.", max_length=40, unique=True
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "service_user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="partner",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'partners',
+                "db_table": "partners",
             },
         ),
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('digest', models.CharField(max_length=128, primary_key=True, serialize=False)),
-                ('token_key', models.CharField(db_index=True, max_length=25)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('expiry', models.DateTimeField(blank=True, null=True)),
-                ('name', models.CharField(max_length=80)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('leads:write', 'Hand over leads'), ('leads:read', 'Read leads'), ('credits:read', 'Read balance and history'), ('credits:topup', 'Start top-ups')], max_length=20), size=None)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='auth_token_set', to=settings.AUTH_USER_MODEL)),
-                ('clinic', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='api_tokens', to='clinics.clinic')),
-                ('partner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='api_tokens', to='clinics.partner')),
+                ("digest", models.CharField(max_length=128, primary_key=True, serialize=False)),
+                ("token_key", models.CharField(db_index=True, max_length=25)),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                ("expiry", models.DateTimeField(blank=True, null=True)),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("leads:write", "Hand over leads"),
+                                ("leads:read", "Read leads"),
+                                ("credits:read", "Read balance and history"),
+                                ("credits:topup", "Start top-ups"),
+                            ],
+                            max_length=20,
+                        ),
+                        size=None,
+                    ),
+                ),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="auth_token_set",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="api_tokens",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="api_tokens",
+                        to="clinics.partner",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'api_tokens',
+                "db_table": "api_tokens",
             },
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='user_email_is_lower_case'),
+            model_name="user",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
+                name="user_email_is_lower_case",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('user', 'clinic'), name='membership_once_per_user_and_clinic'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(
+                fields=("user", "clinic"), name="membership_once_per_user_and_clinic"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'billing', 'front_desk'])), name='membership_role_is_known'),
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["owner", "billing", "front_desk"])),
+                name="membership_role_is_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['id'], name='notices_unsent'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("sent_at__isnull", True)), fields=["id"], name="notices_unsent"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='apitoken',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('clinic__isnull', False), ('partner__isnull', True)), models.Q(('clinic__isnull', True), ('partner__isnull', False)), _connector='OR'), name='token_is_of_a_clinic_or_a_partner'),
+            model_name="apitoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("clinic__isnull", False), ("partner__isnull", True)),
+                    models.Q(("clinic__isnull", True), ("partner__isnull", False)),
+                    _connector="OR",
+                ),
+                name="token_is_of_a_clinic_or_a_partner",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='apitoken',
-            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['leads:write', 'leads:read', 'credits:read', 'credits:topup'])), name='token_scopes_are_known'),
+            model_name="apitoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("scopes__contained_by", ["leads:write", "leads:read", "credits:read", "credits:topup"])
+                ),
+                name="token_scopes_are_known",
+            ),
         ),
     ]

@@ -13,504 +13,1312 @@ import credits.models.topups
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clinics', '0002_base_sql'),
-        ('leads', '0003_default_prices_and_notice'),
+        ("clinics", "0002_base_sql"),
+        ("leads", "0003_default_prices_and_notice"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='GatewayPayment',
+            name="GatewayPayment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('payment_id', models.CharField(max_length=40, unique=True)),
-                ('order_id', models.CharField(blank=True, db_index=True, max_length=40)),
-                ('status', models.CharField(choices=[('created', 'Created'), ('failed', 'Failed'), ('authorized', 'Authorised'), ('captured', 'Captured'), ('refunded', 'Refunded')], max_length=12)),
-                ('captured', models.BooleanField(default=False)),
-                ('amount_paise', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('amount_refunded_paise', models.BigIntegerField(default=0)),
-                ('fee_paise', models.BigIntegerField(blank=True, help_text="The gateway's fee, its tax included.", null=True)),
-                ('tax_paise', models.BigIntegerField(blank=True, null=True)),
-                ('method', models.CharField(blank=True, max_length=20)),
-                ('error_reason', models.CharField(blank=True, max_length=80)),
-                ('carries_our_notes', models.BooleanField(default=False)),
-                ('first_source', models.CharField(help_text='Which path told us first.', max_length=20)),
-                ('made_at', models.DateTimeField(blank=True, help_text="By the gateway's clock.", null=True)),
-                ('first_seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("payment_id", models.CharField(max_length=40, unique=True)),
+                ("order_id", models.CharField(blank=True, db_index=True, max_length=40)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("created", "Created"),
+                            ("failed", "Failed"),
+                            ("authorized", "Authorised"),
+                            ("captured", "Captured"),
+                            ("refunded", "Refunded"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("captured", models.BooleanField(default=False)),
+                ("amount_paise", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("amount_refunded_paise", models.BigIntegerField(default=0)),
+                (
+                    "fee_paise",
+                    models.BigIntegerField(
+                        blank=True, help_text="The gateway's fee, its tax included.", null=True
+                    ),
+                ),
+                ("tax_paise", models.BigIntegerField(blank=True, null=True)),
+                ("method", models.CharField(blank=True, max_length=20)),
+                ("error_reason", models.CharField(blank=True, max_length=80)),
+                ("carries_our_notes", models.BooleanField(default=False)),
+                ("first_source", models.CharField(help_text="Which path told us first.", max_length=20)),
+                ("made_at", models.DateTimeField(blank=True, help_text="By the gateway's clock.", null=True)),
+                ("first_seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'db_table': 'gateway_payments',
+                "db_table": "gateway_payments",
             },
         ),
         migrations.CreateModel(
-            name='Reversal',
+            name="Reversal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=80, unique=True)),
-                ('state', models.CharField(choices=[('taken', 'Taken'), ('restored', 'Restored')], db_default='taken', max_length=10)),
-                ('loss_paise', models.BigIntegerField(help_text='What the gateway took of the gross amount.')),
-                ('paid_share', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('bonus_share', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('bonus_forgiven', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('owed_open', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('created_at', models.DateTimeField()),
-                ('restored_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=80, unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("taken", "Taken"), ("restored", "Restored")],
+                        db_default="taken",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "loss_paise",
+                    models.BigIntegerField(help_text="What the gateway took of the gross amount."),
+                ),
+                ("paid_share", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("bonus_share", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("bonus_forgiven", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("owed_open", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("created_at", models.DateTimeField()),
+                ("restored_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'reversals',
+                "db_table": "reversals",
             },
         ),
         migrations.CreateModel(
-            name='BillingRules',
+            name="BillingRules",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('bonus_valid_days', models.PositiveSmallIntegerField(default=180, help_text='Bonus and goodwill expire after this.')),
-                ('returned_valid_days', models.PositiveSmallIntegerField(default=30, help_text='Credits that come back are valid at least this long.')),
-                ('repeat_window_days', models.PositiveSmallIntegerField(default=30, help_text='A second enquiry of one phone within this is free.')),
-                ('auto_release_hours', models.PositiveSmallIntegerField(default=72, help_text='Held leads up to this age are released by themselves.')),
-                ('release_batch', models.PositiveSmallIntegerField(default=200, help_text='How many a payment releases at once; the rest follow.')),
-                ('held_valid_days', models.PositiveSmallIntegerField(default=14, help_text='A held lead expires after this.')),
-                ('charging_stopped_at', models.DateTimeField(blank=True, help_text='While set, every lead is held and nothing is charged.', null=True)),
-                ('top_ups_stopped_at', models.DateTimeField(blank=True, help_text='While set, no top-up can be started.', null=True)),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(
+                        default=1, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "bonus_valid_days",
+                    models.PositiveSmallIntegerField(
+                        default=180, help_text="Bonus and goodwill expire after this."
+                    ),
+                ),
+                (
+                    "returned_valid_days",
+                    models.PositiveSmallIntegerField(
+                        default=30, help_text="Credits that come back are valid at least this long."
+                    ),
+                ),
+                (
+                    "repeat_window_days",
+                    models.PositiveSmallIntegerField(
+                        default=30, help_text="A second enquiry of one phone within this is free."
+                    ),
+                ),
+                (
+                    "auto_release_hours",
+                    models.PositiveSmallIntegerField(
+                        default=72, help_text="Held leads up to this age are released by themselves."
+                    ),
+                ),
+                (
+                    "release_batch",
+                    models.PositiveSmallIntegerField(
+                        default=200, help_text="How many a payment releases at once; the rest follow."
+                    ),
+                ),
+                (
+                    "held_valid_days",
+                    models.PositiveSmallIntegerField(default=14, help_text="A held lead expires after this."),
+                ),
+                (
+                    "charging_stopped_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="While set, every lead is held and nothing is charged.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "top_ups_stopped_at",
+                    models.DateTimeField(
+                        blank=True, help_text="While set, no top-up can be started.", null=True
+                    ),
+                ),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name': 'billing rules',
-                'verbose_name_plural': 'billing rules',
-                'db_table': 'billing_rules',
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='billing_rules_are_one_row')],
+                "verbose_name": "billing rules",
+                "verbose_name_plural": "billing rules",
+                "db_table": "billing_rules",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="billing_rules_are_one_row")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='CreditAccount',
+            name="CreditAccount",
             fields=[
-                ('clinic', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='credit_account', serialize=False, to='clinics.clinic')),
-                ('balance', models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
-                ('owed', models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
-                ('last_sequence', models.BigIntegerField(db_default=0)),
-                ('last_posted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('charged_on', models.DateField()),
-                ('charged_today', models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
-                ('charged_this_month', models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
-                ('daily_cap', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
-                ('monthly_cap', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
-                ('highest_cost', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='highest cost per lead')),
-                ('paused_at', models.DateTimeField(blank=True, null=True)),
-                ('paused_until', models.DateTimeField(blank=True, null=True)),
-                ('auto_release', models.BooleanField(db_default=True, verbose_name='release held leads by itself')),
-                ('frozen_at', models.DateTimeField(blank=True, null=True, verbose_name='frozen by staff at')),
-                ('frozen_reason', models.CharField(blank=True, db_default='', max_length=200)),
+                (
+                    "clinic",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="credit_account",
+                        serialize=False,
+                        to="clinics.clinic",
+                    ),
+                ),
+                ("balance", models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
+                ("owed", models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
+                ("last_sequence", models.BigIntegerField(db_default=0)),
+                (
+                    "last_posted_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("charged_on", models.DateField()),
+                ("charged_today", models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
+                ("charged_this_month", models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
+                ("daily_cap", models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
+                ("monthly_cap", models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
+                (
+                    "highest_cost",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=12,
+                        null=True,
+                        verbose_name="highest cost per lead",
+                    ),
+                ),
+                ("paused_at", models.DateTimeField(blank=True, null=True)),
+                ("paused_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "auto_release",
+                    models.BooleanField(db_default=True, verbose_name="release held leads by itself"),
+                ),
+                ("frozen_at", models.DateTimeField(blank=True, null=True, verbose_name="frozen by staff at")),
+                ("frozen_reason", models.CharField(blank=True, db_default="", max_length=200)),
             ],
             options={
-                'db_table': 'credit_accounts',
-                'constraints': [models.CheckConstraint(condition=models.Q(('balance__gte', 0)), name='account_balance_not_negative'), models.CheckConstraint(condition=models.Q(('owed__gte', 0)), name='account_owed_not_negative'), models.CheckConstraint(condition=models.Q(('owed', 0), ('balance', 0), _connector='OR'), name='account_owes_only_at_balance_zero'), models.CheckConstraint(condition=models.Q(models.Q(('daily_cap__isnull', True), ('daily_cap__gte', 0), _connector='OR'), models.Q(('monthly_cap__isnull', True), ('monthly_cap__gte', 0), _connector='OR'), models.Q(('highest_cost__isnull', True), ('highest_cost__gte', 0), _connector='OR')), name='account_limits_not_negative'), models.CheckConstraint(condition=models.Q(('paused_until__isnull', True), models.Q(('paused_at__isnull', False), ('paused_until__gt', models.F('paused_at'))), _connector='OR'), name='account_pause_ends_after_it_starts')],
+                "db_table": "credit_accounts",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("balance__gte", 0)), name="account_balance_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("owed__gte", 0)), name="account_owed_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("owed", 0), ("balance", 0), _connector="OR"),
+                        name="account_owes_only_at_balance_zero",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("daily_cap__isnull", True), ("daily_cap__gte", 0), _connector="OR"),
+                            models.Q(("monthly_cap__isnull", True), ("monthly_cap__gte", 0), _connector="OR"),
+                            models.Q(
+                                ("highest_cost__isnull", True), ("highest_cost__gte", 0), _connector="OR"
+                            ),
+                        ),
+                        name="account_limits_not_negative",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("paused_until__isnull", True),
+                            models.Q(
+                                ("paused_at__isnull", False), ("paused_until__gt", models.F("paused_at"))
+                            ),
+                            _connector="OR",
+                        ),
+                        name="account_pause_ends_after_it_starts",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='CreditPackage',
+            name="CreditPackage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60)),
-                ('price', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='price before tax, ₹')),
-                ('credits', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='credits in all')),
-                ('is_active', models.BooleanField(default=True, verbose_name='on sale')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                (
+                    "price",
+                    models.DecimalField(decimal_places=2, max_digits=12, verbose_name="price before tax, ₹"),
+                ),
+                (
+                    "credits",
+                    models.DecimalField(decimal_places=2, max_digits=12, verbose_name="credits in all"),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="on sale")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
             ],
             options={
-                'db_table': 'credit_packages',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('price',), name='credit_package_on_sale_once_per_price'), models.CheckConstraint(condition=models.Q(('price__gt', 0)), name='credit_package_price_is_positive'), models.CheckConstraint(condition=models.Q(('credits__gte', models.F('price'))), name='credit_package_gives_its_price')],
+                "db_table": "credit_packages",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_active", True)),
+                        fields=("price",),
+                        name="credit_package_on_sale_once_per_price",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("price__gt", 0)), name="credit_package_price_is_positive"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("credits__gte", models.F("price"))),
+                        name="credit_package_gives_its_price",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='CreditTransaction',
+            name="CreditTransaction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.BigIntegerField()),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('balance_after', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('transaction_type', models.CharField(choices=[('credit', 'Credits bought'), ('bonus', 'Bonus'), ('deduction', 'Lead'), ('refund', 'Refund for a lead'), ('adjustment', 'Adjustment'), ('expiry', 'Expired'), ('reversal', 'Reversal')], max_length=20)),
-                ('description', models.TextField()),
-                ('payment_id', models.CharField(max_length=100, null=True)),
-                ('idempotency_key', models.CharField(max_length=100, null=True)),
-                ('status', models.CharField(db_default='completed', max_length=20)),
-                ('created_at', models.DateTimeField()),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='clinics.clinic')),
-                ('lead', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='leads.lead')),
-                ('reversal', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='credits.reversal')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sequence", models.BigIntegerField()),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("balance_after", models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "transaction_type",
+                    models.CharField(
+                        choices=[
+                            ("credit", "Credits bought"),
+                            ("bonus", "Bonus"),
+                            ("deduction", "Lead"),
+                            ("refund", "Refund for a lead"),
+                            ("adjustment", "Adjustment"),
+                            ("expiry", "Expired"),
+                            ("reversal", "Reversal"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("description", models.TextField()),
+                ("payment_id", models.CharField(max_length=100, null=True)),
+                ("idempotency_key", models.CharField(max_length=100, null=True)),
+                ("status", models.CharField(db_default="completed", max_length=20)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_transactions",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_transactions",
+                        to="leads.lead",
+                    ),
+                ),
+                (
+                    "reversal",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_transactions",
+                        to="credits.reversal",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'credit_transactions',
+                "db_table": "credit_transactions",
             },
         ),
         migrations.CreateModel(
-            name='CreditGrant',
+            name="CreditGrant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('paid', 'Paid'), ('bonus', 'Bonus'), ('goodwill', 'Goodwill')], max_length=10)),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('remaining', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('expires_at', models.DateTimeField(help_text='Paid credits never expire.', null=True)),
-                ('created_at', models.DateTimeField()),
-                ('open', models.GeneratedField(db_persist=True, expression=models.Case(models.When(remaining__gt=0, then=True), default=False), output_field=models.BooleanField())),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credit_grants', to='clinics.clinic')),
-                ('transaction', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.credittransaction')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("paid", "Paid"), ("bonus", "Bonus"), ("goodwill", "Goodwill")],
+                        max_length=10,
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("remaining", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("expires_at", models.DateTimeField(help_text="Paid credits never expire.", null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "open",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Case(models.When(remaining__gt=0, then=True), default=False),
+                        output_field=models.BooleanField(),
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credit_grants",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="grants",
+                        to="credits.credittransaction",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'credit_grants',
+                "db_table": "credit_grants",
             },
         ),
         migrations.CreateModel(
-            name='GatewayEvent',
+            name="GatewayEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.CharField(max_length=100, unique=True)),
-                ('event', models.CharField(help_text='payment.captured, refund.processed, …', max_length=60)),
-                ('raw', models.BinaryField(null=True)),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('deliveries', models.PositiveIntegerField(db_default=1)),
-                ('processed_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, choices=[('applied', 'Applied'), ('ignored', 'Nothing to do'), ('review', 'Needs a look'), ('failed', 'Failed, tried again')], max_length=10)),
-                ('note', models.CharField(blank=True, max_length=300)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("event_id", models.CharField(max_length=100, unique=True)),
+                ("event", models.CharField(help_text="payment.captured, refund.processed, …", max_length=60)),
+                ("raw", models.BinaryField(null=True)),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("deliveries", models.PositiveIntegerField(db_default=1)),
+                ("processed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("applied", "Applied"),
+                            ("ignored", "Nothing to do"),
+                            ("review", "Needs a look"),
+                            ("failed", "Failed, tried again"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("note", models.CharField(blank=True, max_length=300)),
             ],
             options={
-                'db_table': 'gateway_events',
-                'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['received_at'], name='gateway_events_open')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('outcome__in', ['applied', 'ignored', 'review']), ('processed_at__isnull', False)), models.Q(('outcome__in', ['', 'failed']), ('processed_at__isnull', True)), _connector='OR'), name='event_processed_iff_it_has_an_outcome')],
+                "db_table": "gateway_events",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("processed_at__isnull", True)),
+                        fields=["received_at"],
+                        name="gateway_events_open",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("outcome__in", ["applied", "ignored", "review"]),
+                                ("processed_at__isnull", False),
+                            ),
+                            models.Q(("outcome__in", ["", "failed"]), ("processed_at__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="event_processed_iff_it_has_an_outcome",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='GatewayDispute',
+            name="GatewayDispute",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('dispute_id', models.CharField(max_length=40, unique=True)),
-                ('amount_paise', models.BigIntegerField()),
-                ('phase', models.CharField(max_length=20)),
-                ('status', models.CharField(max_length=20)),
-                ('highest_phase', models.PositiveSmallIntegerField(default=0, help_text='Rank of the highest phase seen undecided.')),
-                ('won_phase', models.PositiveSmallIntegerField(default=0, help_text='Rank of the highest phase that was won.')),
-                ('reversal_key', models.CharField(blank=True, help_text='What is taken back under it now, if anything.', max_length=80)),
-                ('first_seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='disputes', to='credits.gatewaypayment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("dispute_id", models.CharField(max_length=40, unique=True)),
+                ("amount_paise", models.BigIntegerField()),
+                ("phase", models.CharField(max_length=20)),
+                ("status", models.CharField(max_length=20)),
+                (
+                    "highest_phase",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Rank of the highest phase seen undecided."
+                    ),
+                ),
+                (
+                    "won_phase",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Rank of the highest phase that was won."
+                    ),
+                ),
+                (
+                    "reversal_key",
+                    models.CharField(
+                        blank=True, help_text="What is taken back under it now, if anything.", max_length=80
+                    ),
+                ),
+                ("first_seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="disputes",
+                        to="credits.gatewaypayment",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'gateway_disputes',
+                "db_table": "gateway_disputes",
             },
         ),
         migrations.CreateModel(
-            name='GatewayRefund',
+            name="GatewayRefund",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('refund_id', models.CharField(blank=True, max_length=40, null=True, unique=True)),
-                ('receipt', models.CharField(blank=True, help_text="Ours; empty for others'.", max_length=40, null=True, unique=True)),
-                ('amount_paise', models.BigIntegerField()),
-                ('status', models.CharField(choices=[('requested', 'Asked for'), ('pending', 'Pending'), ('processed', 'Processed'), ('failed', 'Failed')], max_length=10)),
-                ('reversal_key', models.CharField(blank=True, help_text='What it was taken back under, if it was.', max_length=80)),
-                ('first_seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('paired_dispute', models.OneToOneField(blank=True, help_text='The dispute whose loss this refund records: the two count once.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='paired_refund', to='credits.gatewaydispute')),
-                ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='credits.gatewaypayment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("refund_id", models.CharField(blank=True, max_length=40, null=True, unique=True)),
+                (
+                    "receipt",
+                    models.CharField(
+                        blank=True,
+                        help_text="Ours; empty for others'.",
+                        max_length=40,
+                        null=True,
+                        unique=True,
+                    ),
+                ),
+                ("amount_paise", models.BigIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("requested", "Asked for"),
+                            ("pending", "Pending"),
+                            ("processed", "Processed"),
+                            ("failed", "Failed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "reversal_key",
+                    models.CharField(
+                        blank=True, help_text="What it was taken back under, if it was.", max_length=80
+                    ),
+                ),
+                ("first_seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "paired_dispute",
+                    models.OneToOneField(
+                        blank=True,
+                        help_text="The dispute whose loss this refund records: the two count once.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="paired_refund",
+                        to="credits.gatewaydispute",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="refunds",
+                        to="credits.gatewaypayment",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'gateway_refunds',
+                "db_table": "gateway_refunds",
             },
         ),
         migrations.CreateModel(
-            name='GrantConsumption',
+            name="GrantConsumption",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('returned', models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
-                ('grant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='consumptions', to='credits.creditgrant')),
-                ('transaction', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='consumptions', to='credits.credittransaction')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("returned", models.DecimalField(db_default=0, decimal_places=2, max_digits=12)),
+                (
+                    "grant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="consumptions",
+                        to="credits.creditgrant",
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="consumptions",
+                        to="credits.credittransaction",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'grant_consumptions',
+                "db_table": "grant_consumptions",
             },
         ),
         migrations.AddField(
-            model_name='creditgrant',
-            name='origin',
-            field=models.ForeignKey(help_text='For credits that came back: the consumption they undo.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returned_as', to='credits.grantconsumption'),
+            model_name="creditgrant",
+            name="origin",
+            field=models.ForeignKey(
+                help_text="For credits that came back: the consumption they undo.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="returned_as",
+                to="credits.grantconsumption",
+            ),
         ),
         migrations.CreateModel(
-            name='PromoCode',
+            name="PromoCode",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(help_text='Capital letters and digits.', max_length=30, unique=True)),
-                ('percent', models.DecimalField(blank=True, decimal_places=2, max_digits=5, null=True, verbose_name='per cent of the price')),
-                ('fixed_bonus', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='fixed bonus credits')),
-                ('least_price', models.DecimalField(decimal_places=2, default=0, max_digits=12, verbose_name='least price, ₹')),
-                ('valid_from', models.DateTimeField(blank=True, null=True)),
-                ('valid_until', models.DateTimeField(blank=True, null=True)),
-                ('max_uses', models.PositiveIntegerField(blank=True, null=True, verbose_name='uses in all')),
-                ('max_uses_per_clinic', models.PositiveIntegerField(blank=True, null=True, verbose_name='uses per clinic')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "code",
+                    models.CharField(help_text="Capital letters and digits.", max_length=30, unique=True),
+                ),
+                (
+                    "percent",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=5,
+                        null=True,
+                        verbose_name="per cent of the price",
+                    ),
+                ),
+                (
+                    "fixed_bonus",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=12,
+                        null=True,
+                        verbose_name="fixed bonus credits",
+                    ),
+                ),
+                (
+                    "least_price",
+                    models.DecimalField(
+                        decimal_places=2, default=0, max_digits=12, verbose_name="least price, ₹"
+                    ),
+                ),
+                ("valid_from", models.DateTimeField(blank=True, null=True)),
+                ("valid_until", models.DateTimeField(blank=True, null=True)),
+                ("max_uses", models.PositiveIntegerField(blank=True, null=True, verbose_name="uses in all")),
+                (
+                    "max_uses_per_clinic",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="uses per clinic"),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
             ],
             options={
-                'db_table': 'promo_codes',
-                'constraints': [models.CheckConstraint(condition=models.Q(('code__regex', '^[A-Z0-9]{3,30}$')), name='promo_code_is_capitals_and_digits'), models.CheckConstraint(condition=models.Q(models.Q(('fixed_bonus__isnull', True), ('percent__gt', 0), ('percent__lte', 100)), models.Q(('fixed_bonus__gt', 0), ('percent__isnull', True)), _connector='OR'), name='promo_is_percent_or_fixed'), models.CheckConstraint(condition=models.Q(('valid_from__isnull', True), ('valid_until__isnull', True), ('valid_until__gt', models.F('valid_from')), _connector='OR'), name='promo_ends_after_it_starts')],
+                "db_table": "promo_codes",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("code__regex", "^[A-Z0-9]{3,30}$")),
+                        name="promo_code_is_capitals_and_digits",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("fixed_bonus__isnull", True), ("percent__gt", 0), ("percent__lte", 100)
+                            ),
+                            models.Q(("fixed_bonus__gt", 0), ("percent__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="promo_is_percent_or_fixed",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_from__isnull", True),
+                            ("valid_until__isnull", True),
+                            ("valid_until__gt", models.F("valid_from")),
+                            _connector="OR",
+                        ),
+                        name="promo_ends_after_it_starts",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TopUp',
+            name="TopUp",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('draft', 'Being prepared'), ('open', 'Waiting for payment'), ('paid', 'Paid'), ('abandoned', 'Abandoned')], db_default='draft', max_length=10)),
-                ('price', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='price before tax, ₹')),
-                ('bonus', models.DecimalField(db_default=Decimal('0.00'), decimal_places=2, max_digits=12)),
-                ('promo_bonus', models.DecimalField(db_default=Decimal('0.00'), decimal_places=2, max_digits=12)),
-                ('tax', models.DecimalField(db_default=Decimal('0.00'), decimal_places=2, max_digits=12)),
-                ('gross', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='to pay, ₹')),
-                ('currency', models.CharField(db_default='INR', max_length=3)),
-                ('receipt', models.CharField(default=credits.models.topups.new_receipt, editable=False, max_length=40, unique=True)),
-                ('razorpay_order_id', models.CharField(blank=True, max_length=40, null=True, unique=True)),
-                ('razorpay_payment_id', models.CharField(blank=True, max_length=40, null=True, unique=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('ordered_at', models.DateTimeField(blank=True, null=True)),
-                ('paid_at', models.DateTimeField(blank=True, null=True)),
-                ('last_attempt_error', models.CharField(blank=True, help_text='Why the last attempt to pay failed.', max_length=80)),
-                ('next_check_at', models.DateTimeField(blank=True, help_text='When reconciliation asks the gateway.', null=True)),
-                ('checks', models.PositiveSmallIntegerField(default=0)),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='top_ups', to='clinics.clinic')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('package', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='top_ups', to='credits.creditpackage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Being prepared"),
+                            ("open", "Waiting for payment"),
+                            ("paid", "Paid"),
+                            ("abandoned", "Abandoned"),
+                        ],
+                        db_default="draft",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "price",
+                    models.DecimalField(decimal_places=2, max_digits=12, verbose_name="price before tax, ₹"),
+                ),
+                ("bonus", models.DecimalField(db_default=Decimal("0.00"), decimal_places=2, max_digits=12)),
+                (
+                    "promo_bonus",
+                    models.DecimalField(db_default=Decimal("0.00"), decimal_places=2, max_digits=12),
+                ),
+                ("tax", models.DecimalField(db_default=Decimal("0.00"), decimal_places=2, max_digits=12)),
+                ("gross", models.DecimalField(decimal_places=2, max_digits=12, verbose_name="to pay, ₹")),
+                ("currency", models.CharField(db_default="INR", max_length=3)),
+                (
+                    "receipt",
+                    models.CharField(
+                        default=credits.models.topups.new_receipt, editable=False, max_length=40, unique=True
+                    ),
+                ),
+                ("razorpay_order_id", models.CharField(blank=True, max_length=40, null=True, unique=True)),
+                ("razorpay_payment_id", models.CharField(blank=True, max_length=40, null=True, unique=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                ("ordered_at", models.DateTimeField(blank=True, null=True)),
+                ("paid_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "last_attempt_error",
+                    models.CharField(
+                        blank=True, help_text="Why the last attempt to pay failed.", max_length=80
+                    ),
+                ),
+                (
+                    "next_check_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When reconciliation asks the gateway.", null=True
+                    ),
+                ),
+                ("checks", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="top_ups",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "package",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="top_ups",
+                        to="credits.creditpackage",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'top_ups',
+                "db_table": "top_ups",
             },
         ),
         migrations.CreateModel(
-            name='ReviewItem',
+            name="ReviewItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=120, unique=True)),
-                ('kind', models.CharField(choices=[('amount', 'Amount or currency differs'), ('second_payment', 'Second payment on one order'), ('unknown_order', 'Payment for an unknown order'), ('promo', 'Promo code could not be honoured'), ('refund', 'Refund needs a look'), ('dispute', 'Dispute needs a look'), ('event', 'Event could not be read'), ('settlement', 'Settlement differs from our books')], max_length=20)),
-                ('facts', models.JSONField(default=dict, help_text='Ids and amounts; no personal data.')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('closed', 'Closed')], default='open', max_length=10)),
-                ('raised_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('resolution', models.CharField(blank=True, choices=[('refunded_at_gateway', 'Refunded at the gateway'), ('credited_by_request', 'Credited by an approved request'), ('explained', 'Explained, nothing to do'), ('not_ours', 'Not ours')], max_length=30)),
-                ('note', models.TextField(blank=True)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('closed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('payment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review_items', to='credits.gatewaypayment')),
-                ('top_up', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review_items', to='credits.topup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=120, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("amount", "Amount or currency differs"),
+                            ("second_payment", "Second payment on one order"),
+                            ("unknown_order", "Payment for an unknown order"),
+                            ("promo", "Promo code could not be honoured"),
+                            ("refund", "Refund needs a look"),
+                            ("dispute", "Dispute needs a look"),
+                            ("event", "Event could not be read"),
+                            ("settlement", "Settlement differs from our books"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("facts", models.JSONField(default=dict, help_text="Ids and amounts; no personal data.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("closed", "Closed")], default="open", max_length=10
+                    ),
+                ),
+                ("raised_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "resolution",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("refunded_at_gateway", "Refunded at the gateway"),
+                            ("credited_by_request", "Credited by an approved request"),
+                            ("explained", "Explained, nothing to do"),
+                            ("not_ours", "Not ours"),
+                        ],
+                        max_length=30,
+                    ),
+                ),
+                ("note", models.TextField(blank=True)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="review_items",
+                        to="credits.gatewaypayment",
+                    ),
+                ),
+                (
+                    "top_up",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="review_items",
+                        to="credits.topup",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'review_items',
+                "db_table": "review_items",
             },
         ),
         migrations.AddField(
-            model_name='reversal',
-            name='top_up',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reversals', to='credits.topup'),
+            model_name="reversal",
+            name="top_up",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="reversals", to="credits.topup"
+            ),
         ),
         migrations.CreateModel(
-            name='PromoUse',
+            name="PromoUse",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('reserved', 'Reserved'), ('used', 'Used'), ('forfeited', 'Lost')], default='reserved', max_length=10)),
-                ('reserved_until', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('promo_code', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='uses', to='credits.promocode')),
-                ('top_up', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='promo_use', to='credits.topup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("reserved", "Reserved"), ("used", "Used"), ("forfeited", "Lost")],
+                        default="reserved",
+                        max_length=10,
+                    ),
+                ),
+                ("reserved_until", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "promo_code",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="uses",
+                        to="credits.promocode",
+                    ),
+                ),
+                (
+                    "top_up",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="promo_use",
+                        to="credits.topup",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'promo_uses',
+                "db_table": "promo_uses",
             },
         ),
         migrations.AddField(
-            model_name='gatewaypayment',
-            name='top_up',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='gateway_payments', to='credits.topup'),
+            model_name="gatewaypayment",
+            name="top_up",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="gateway_payments",
+                to="credits.topup",
+            ),
         ),
         migrations.AddField(
-            model_name='credittransaction',
-            name='top_up',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='credits.topup'),
+            model_name="credittransaction",
+            name="top_up",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="credit_transactions",
+                to="credits.topup",
+            ),
         ),
         migrations.AddField(
-            model_name='creditgrant',
-            name='purchase',
-            field=models.ForeignKey(help_text='The payment it came from.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.topup'),
+            model_name="creditgrant",
+            name="purchase",
+            field=models.ForeignKey(
+                help_text="The payment it came from.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="grants",
+                to="credits.topup",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatewaydispute',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_paise__gt', 0)), name='dispute_amount_is_positive'),
+            model_name="gatewaydispute",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_paise__gt", 0)), name="dispute_amount_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatewayrefund',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_paise__gt', 0)), name='refund_amount_is_positive'),
+            model_name="gatewayrefund",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_paise__gt", 0)), name="refund_amount_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatewayrefund',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['requested', 'pending', 'processed', 'failed'])), name='refund_status_is_known'),
+            model_name="gatewayrefund",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["requested", "pending", "processed", "failed"])),
+                name="refund_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatewayrefund',
-            constraint=models.CheckConstraint(condition=models.Q(('refund_id__isnull', False), ('receipt__isnull', False), _connector='OR'), name='refund_has_an_id_or_a_receipt'),
+            model_name="gatewayrefund",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("refund_id__isnull", False), ("receipt__isnull", False), _connector="OR"),
+                name="refund_has_an_id_or_a_receipt",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grantconsumption',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='consumption_amount_is_positive'),
+            model_name="grantconsumption",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="consumption_amount_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grantconsumption',
-            constraint=models.CheckConstraint(condition=models.Q(('returned__gte', 0), ('returned__lte', models.F('amount'))), name='consumption_returned_within_amount'),
+            model_name="grantconsumption",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("returned__gte", 0), ("returned__lte", models.F("amount"))),
+                name="consumption_returned_within_amount",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topup',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'open', 'paid', 'abandoned'])), name='top_up_state_is_known'),
+            model_name="topup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["draft", "open", "paid", "abandoned"])),
+                name="top_up_state_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topup',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gt', 0)), name='top_up_price_is_positive'),
+            model_name="topup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gt", 0)), name="top_up_price_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topup',
-            constraint=models.CheckConstraint(condition=models.Q(('bonus__gte', 0), ('promo_bonus__gte', 0), ('tax__gte', 0)), name='top_up_amounts_not_negative'),
+            model_name="topup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("bonus__gte", 0), ("promo_bonus__gte", 0), ("tax__gte", 0)),
+                name="top_up_amounts_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topup',
-            constraint=models.CheckConstraint(condition=models.Q(('gross', django.db.models.expressions.CombinedExpression(models.F('price'), '+', models.F('tax')))), name='top_up_gross_is_price_and_tax'),
+            model_name="topup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "gross",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("price"), "+", models.F("tax")
+                        ),
+                    )
+                ),
+                name="top_up_gross_is_price_and_tax",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('paid_at__isnull', False), ('razorpay_payment_id__isnull', False), ('state', 'paid')), models.Q(models.Q(('state', 'paid'), _negated=True), ('paid_at__isnull', True), ('razorpay_payment_id__isnull', True)), _connector='OR'), name='top_up_paid_iff_it_has_a_payment'),
+            model_name="topup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("paid_at__isnull", False), ("razorpay_payment_id__isnull", False), ("state", "paid")
+                    ),
+                    models.Q(
+                        models.Q(("state", "paid"), _negated=True),
+                        ("paid_at__isnull", True),
+                        ("razorpay_payment_id__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="top_up_paid_iff_it_has_a_payment",
+            ),
         ),
         migrations.AddIndex(
-            model_name='reviewitem',
-            index=models.Index(condition=models.Q(('state', 'open')), fields=['raised_at'], name='review_items_open'),
+            model_name="reviewitem",
+            index=models.Index(
+                condition=models.Q(("state", "open")), fields=["raised_at"], name="review_items_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reviewitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('closed_by__isnull', True), ('resolution', ''), ('state', 'open')), models.Q(('closed_at__isnull', False), ('closed_by__isnull', False), ('state', 'closed'), models.Q(('resolution', ''), _negated=True)), _connector='OR'), name='review_closed_iff_somebody_said_how'),
+            model_name="reviewitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("closed_at__isnull", True),
+                        ("closed_by__isnull", True),
+                        ("resolution", ""),
+                        ("state", "open"),
+                    ),
+                    models.Q(
+                        ("closed_at__isnull", False),
+                        ("closed_by__isnull", False),
+                        ("state", "closed"),
+                        models.Q(("resolution", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="review_closed_iff_somebody_said_how",
+            ),
         ),
         migrations.AddIndex(
-            model_name='reversal',
-            index=models.Index(condition=models.Q(('owed_open__gt', 0)), fields=['id'], name='reversals_open'),
+            model_name="reversal",
+            index=models.Index(
+                condition=models.Q(("owed_open__gt", 0)), fields=["id"], name="reversals_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reversal',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['taken', 'restored'])), name='reversal_state_is_known'),
+            model_name="reversal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["taken", "restored"])), name="reversal_state_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reversal',
-            constraint=models.CheckConstraint(condition=models.Q(('loss_paise__gt', 0)), name='reversal_loss_is_positive'),
+            model_name="reversal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("loss_paise__gt", 0)), name="reversal_loss_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reversal',
-            constraint=models.CheckConstraint(condition=models.Q(('bonus_forgiven__gte', 0), ('bonus_forgiven__lte', models.F('bonus_share')), ('bonus_share__gte', 0), ('owed_open__gte', 0), ('owed_open__lte', models.F('paid_share')), ('paid_share__gte', 0)), name='reversal_shares_are_bounded'),
+            model_name="reversal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("bonus_forgiven__gte", 0),
+                    ("bonus_forgiven__lte", models.F("bonus_share")),
+                    ("bonus_share__gte", 0),
+                    ("owed_open__gte", 0),
+                    ("owed_open__lte", models.F("paid_share")),
+                    ("paid_share__gte", 0),
+                ),
+                name="reversal_shares_are_bounded",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reversal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('restored_at__isnull', True), ('state', 'taken')), models.Q(('owed_open', 0), ('restored_at__isnull', False), ('state', 'restored')), _connector='OR'), name='reversal_restored_owes_nothing'),
+            model_name="reversal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("restored_at__isnull", True), ("state", "taken")),
+                    models.Q(("owed_open", 0), ("restored_at__isnull", False), ("state", "restored")),
+                    _connector="OR",
+                ),
+                name="reversal_restored_owes_nothing",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promouse',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('state', 'reserved')), models.Q(('decided_at__isnull', False), ('state__in', ['used', 'forfeited'])), _connector='OR'), name='promo_use_decided_iff_not_reserved'),
+            model_name="promouse",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("decided_at__isnull", True), ("state", "reserved")),
+                    models.Q(("decided_at__isnull", False), ("state__in", ["used", "forfeited"])),
+                    _connector="OR",
+                ),
+                name="promo_use_decided_iff_not_reserved",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatewaypayment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['created', 'failed', 'authorized', 'captured', 'refunded'])), name='payment_status_is_known'),
+            model_name="gatewaypayment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["created", "failed", "authorized", "captured", "refunded"])
+                ),
+                name="payment_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatewaypayment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_paise__gte', 0), ('amount_refunded_paise__gte', 0)), name='payment_amounts_not_negative'),
+            model_name="gatewaypayment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_paise__gte", 0), ("amount_refunded_paise__gte", 0)),
+                name="payment_amounts_not_negative",
+            ),
         ),
         migrations.AddIndex(
-            model_name='credittransaction',
-            index=credits.models.ledger.SeedBrinIndex(models.F('created_at'), autosummarize=True, name='idx_credit_transactions_created_at'),
+            model_name="credittransaction",
+            index=credits.models.ledger.SeedBrinIndex(
+                models.F("created_at"), autosummarize=True, name="idx_credit_transactions_created_at"
+            ),
         ),
         migrations.AddIndex(
-            model_name='credittransaction',
-            index=credits.models.ledger.SeedIndex(models.F('clinic'), models.OrderBy(models.F('created_at'), descending=True), name='idx_credit_transactions_clinic_created'),
+            model_name="credittransaction",
+            index=credits.models.ledger.SeedIndex(
+                models.F("clinic"),
+                models.OrderBy(models.F("created_at"), descending=True),
+                name="idx_credit_transactions_clinic_created",
+            ),
         ),
         migrations.AddIndex(
-            model_name='credittransaction',
-            index=models.Index(condition=models.Q(('transaction_type', 'refund')), fields=['lead'], name='ledger_refunds_of_lead'),
+            model_name="credittransaction",
+            index=models.Index(
+                condition=models.Q(("transaction_type", "refund")),
+                fields=["lead"],
+                name="ledger_refunds_of_lead",
+            ),
         ),
         migrations.AddIndex(
-            model_name='credittransaction',
-            index=models.Index(condition=models.Q(('transaction_type', 'bonus')), fields=['top_up'], name='ledger_bonus_of_top_up'),
+            model_name="credittransaction",
+            index=models.Index(
+                condition=models.Q(("transaction_type", "bonus")),
+                fields=["top_up"],
+                name="ledger_bonus_of_top_up",
+            ),
         ),
         migrations.AddIndex(
-            model_name='credittransaction',
-            index=models.Index(condition=models.Q(('reversal__isnull', False)), fields=['reversal'], name='ledger_rows_of_reversal'),
+            model_name="credittransaction",
+            index=models.Index(
+                condition=models.Q(("reversal__isnull", False)),
+                fields=["reversal"],
+                name="ledger_rows_of_reversal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.UniqueConstraint(models.F('clinic'), models.OrderBy(models.F('sequence'), descending=True), name='idx_credit_transactions_clinic_id'),
+            model_name="credittransaction",
+            constraint=models.UniqueConstraint(
+                models.F("clinic"),
+                models.OrderBy(models.F("sequence"), descending=True),
+                name="idx_credit_transactions_clinic_id",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('transaction_type', 'deduction')), fields=('lead',), name='ledger_one_deduction_per_lead'),
+            model_name="credittransaction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("transaction_type", "deduction")),
+                fields=("lead",),
+                name="ledger_one_deduction_per_lead",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('transaction_type', 'credit')), fields=('top_up',), name='ledger_one_credit_per_top_up'),
+            model_name="credittransaction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("transaction_type", "credit")),
+                fields=("top_up",),
+                name="ledger_one_credit_per_top_up",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('transaction_type', 'credit')), fields=('payment_id',), name='ledger_one_credit_per_payment'),
+            model_name="credittransaction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("transaction_type", "credit")),
+                fields=("payment_id",),
+                name="ledger_one_credit_per_payment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key__isnull', False)), fields=('clinic', 'idempotency_key'), name='ledger_one_row_per_idempotency_key'),
+            model_name="credittransaction",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key__isnull", False)),
+                fields=("clinic", "idempotency_key"),
+                name="ledger_one_row_per_idempotency_key",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='ledger_amount_is_not_zero'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount", 0), _negated=True), name="ledger_amount_is_not_zero"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(('balance_after__gte', 0)), name='ledger_balance_never_negative'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("balance_after__gte", 0)), name="ledger_balance_never_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(('sequence__gt', 0)), name='ledger_sequence_is_positive'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("sequence__gt", 0)), name="ledger_sequence_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'completed')), name='ledger_status_is_completed'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status", "completed")), name="ledger_status_is_completed"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('transaction_type__in', ['credit', 'bonus', 'refund'])), models.Q(('amount__lt', 0), ('transaction_type__in', ['deduction', 'expiry'])), ('transaction_type__in', ['adjustment', 'reversal']), _connector='OR'), name='ledger_sign_fits_the_type'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("amount__gt", 0), ("transaction_type__in", ["credit", "bonus", "refund"])),
+                    models.Q(("amount__lt", 0), ("transaction_type__in", ["deduction", "expiry"])),
+                    ("transaction_type__in", ["adjustment", "reversal"]),
+                    _connector="OR",
+                ),
+                name="ledger_sign_fits_the_type",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lead__isnull', False), ('transaction_type__in', ['deduction', 'refund'])), models.Q(models.Q(('transaction_type__in', ['deduction', 'refund']), _negated=True), ('lead__isnull', True)), _connector='OR'), name='ledger_lead_rows_name_their_lead'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lead__isnull", False), ("transaction_type__in", ["deduction", "refund"])),
+                    models.Q(
+                        models.Q(("transaction_type__in", ["deduction", "refund"]), _negated=True),
+                        ("lead__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="ledger_lead_rows_name_their_lead",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credittransaction',
-            constraint=models.CheckConstraint(condition=models.Q(('transaction_type', 'reversal'), ('reversal__isnull', True), _connector='OR'), name='ledger_reversal_rows_name_their_loss'),
+            model_name="credittransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("transaction_type", "reversal"), ("reversal__isnull", True), _connector="OR"
+                ),
+                name="ledger_reversal_rows_name_their_loss",
+            ),
         ),
         migrations.AddIndex(
-            model_name='creditgrant',
-            index=models.Index(condition=models.Q(('open', True)), fields=['clinic', 'expires_at', 'id'], name='grants_open'),
+            model_name="creditgrant",
+            index=models.Index(
+                condition=models.Q(("open", True)), fields=["clinic", "expires_at", "id"], name="grants_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditgrant',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['paid', 'bonus', 'goodwill'])), name='grant_kind_is_known'),
+            model_name="creditgrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["paid", "bonus", "goodwill"])), name="grant_kind_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditgrant',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='grant_amount_is_positive'),
+            model_name="creditgrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="grant_amount_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditgrant',
-            constraint=models.CheckConstraint(condition=models.Q(('remaining__gte', 0), ('remaining__lte', models.F('amount'))), name='grant_remaining_within_amount'),
+            model_name="creditgrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("remaining__gte", 0), ("remaining__lte", models.F("amount"))),
+                name="grant_remaining_within_amount",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='creditgrant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', True), ('kind', 'paid')), models.Q(models.Q(('kind', 'paid'), _negated=True), ('expires_at__isnull', False)), _connector='OR'), name='grant_paid_iff_it_never_expires'),
+            model_name="creditgrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("expires_at__isnull", True), ("kind", "paid")),
+                    models.Q(models.Q(("kind", "paid"), _negated=True), ("expires_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="grant_paid_iff_it_never_expires",
+            ),
         ),
     ]

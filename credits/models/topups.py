@@ -78,8 +78,12 @@ class TopUp(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     ordered_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
-    last_attempt_error = models.CharField(max_length=80, blank=True, help_text="Why the last attempt to pay failed.")
-    next_check_at = models.DateTimeField(null=True, blank=True, help_text="When reconciliation asks the gateway.")
+    last_attempt_error = models.CharField(
+        max_length=80, blank=True, help_text="Why the last attempt to pay failed."
+    )
+    next_check_at = models.DateTimeField(
+        null=True, blank=True, help_text="When reconciliation asks the gateway."
+    )
     checks = models.PositiveSmallIntegerField(default=0)
 
     class Meta:

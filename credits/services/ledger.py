@@ -302,7 +302,9 @@ class BillingService:
         )
 
     @staticmethod
-    def take_back_top_up(top_up_id: int, key: str, loss_paise: int, *, only_unspent: bool = False) -> Reversal:
+    def take_back_top_up(
+        top_up_id: int, key: str, loss_paise: int, *, only_unspent: bool = False
+    ) -> Reversal:
         """The gateway took `loss_paise` of a paid top-up back: once per key; what is missing is owed.
 
         `only_unspent` is for refunds of our own: raises InsufficientCredits unless the purchase's own paid credits

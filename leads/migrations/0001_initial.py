@@ -10,278 +10,733 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clinics', '0001_initial'),
+        ("clinics", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ConsentNotice',
+            name="ConsentNotice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.CharField(max_length=20, unique=True)),
-                ('text', models.TextField()),
-                ('text_sha256', models.CharField(max_length=64)),
-                ('published_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version", models.CharField(max_length=20, unique=True)),
+                ("text", models.TextField()),
+                ("text_sha256", models.CharField(max_length=64)),
+                ("published_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'db_table': 'consent_notices',
+                "db_table": "consent_notices",
             },
         ),
         migrations.CreateModel(
-            name='Lead',
+            name="Lead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('package_price', models.DecimalField(blank=True, decimal_places=2, help_text='Price that decided the cost; empty: unknown.', max_digits=12, null=True)),
-                ('cost', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='cost, credits')),
-                ('refunded_total', models.DecimalField(db_default=Decimal('0.00'), decimal_places=2, max_digits=12)),
-                ('delivery_state', models.CharField(choices=[('delivered', 'Delivered'), ('free', 'Free'), ('held', 'Held'), ('expired', 'Expired')], max_length=10)),
-                ('held_reason', models.CharField(blank=True, choices=[('review', 'Waits for a check'), ('frozen', 'Delivery is frozen'), ('paused', 'Delivery is paused'), ('budget', 'Above your budget'), ('no_credits', 'Not enough credits'), ('busy', 'Being processed')], max_length=12)),
-                ('expired_reason', models.CharField(blank=True, choices=[('too_old', 'Held for 14 days'), ('refused', 'Refused in review'), ('withdrawn', 'Withdrawn by the patient')], max_length=12)),
-                ('status', models.CharField(choices=[('new', 'New'), ('contacted', 'Contacted'), ('converted', 'Converted'), ('lost', 'Lost')], db_default='new', max_length=10)),
-                ('contact_intent', models.CharField(choices=[('call', 'Call back'), ('whatsapp', 'WhatsApp'), ('chat', 'Chat'), ('inquiry', 'Question')], max_length=10)),
-                ('source', models.SlugField(db_index=False, max_length=40)),
-                ('city', models.CharField(blank=True, max_length=80)),
-                ('preferred_date', models.DateField(blank=True, null=True)),
-                ('is_minor', models.BooleanField(default=False)),
-                ('consented_at', models.DateTimeField()),
-                ('created_at', models.DateTimeField(verbose_name='arrived at')),
-                ('delivered_at', models.DateTimeField(blank=True, null=True)),
-                ('expired_at', models.DateTimeField(blank=True, null=True)),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to='clinics.clinic')),
-                ('consent_notice', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to='leads.consentnotice')),
-                ('partner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to='clinics.partner')),
-                ('repeat_of', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='repeats', to='leads.lead')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "package_price",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="Price that decided the cost; empty: unknown.",
+                        max_digits=12,
+                        null=True,
+                    ),
+                ),
+                ("cost", models.DecimalField(decimal_places=2, max_digits=12, verbose_name="cost, credits")),
+                (
+                    "refunded_total",
+                    models.DecimalField(db_default=Decimal("0.00"), decimal_places=2, max_digits=12),
+                ),
+                (
+                    "delivery_state",
+                    models.CharField(
+                        choices=[
+                            ("delivered", "Delivered"),
+                            ("free", "Free"),
+                            ("held", "Held"),
+                            ("expired", "Expired"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "held_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("review", "Waits for a check"),
+                            ("frozen", "Delivery is frozen"),
+                            ("paused", "Delivery is paused"),
+                            ("budget", "Above your budget"),
+                            ("no_credits", "Not enough credits"),
+                            ("busy", "Being processed"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "expired_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("too_old", "Held for 14 days"),
+                            ("refused", "Refused in review"),
+                            ("withdrawn", "Withdrawn by the patient"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("contacted", "Contacted"),
+                            ("converted", "Converted"),
+                            ("lost", "Lost"),
+                        ],
+                        db_default="new",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "contact_intent",
+                    models.CharField(
+                        choices=[
+                            ("call", "Call back"),
+                            ("whatsapp", "WhatsApp"),
+                            ("chat", "Chat"),
+                            ("inquiry", "Question"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("source", models.SlugField(db_index=False, max_length=40)),
+                ("city", models.CharField(blank=True, max_length=80)),
+                ("preferred_date", models.DateField(blank=True, null=True)),
+                ("is_minor", models.BooleanField(default=False)),
+                ("consented_at", models.DateTimeField()),
+                ("created_at", models.DateTimeField(verbose_name="arrived at")),
+                ("delivered_at", models.DateTimeField(blank=True, null=True)),
+                ("expired_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="leads",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "consent_notice",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="leads",
+                        to="leads.consentnotice",
+                    ),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="leads",
+                        to="clinics.partner",
+                    ),
+                ),
+                (
+                    "repeat_of",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="repeats",
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'leads',
+                "db_table": "leads",
             },
         ),
         migrations.CreateModel(
-            name='PricingTier',
+            name="PricingTier",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('price_from', models.DecimalField(decimal_places=2, max_digits=12)),
-                ('price_below', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
-                ('credits', models.DecimalField(decimal_places=2, max_digits=12)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("price_from", models.DecimalField(decimal_places=2, max_digits=12)),
+                ("price_below", models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True)),
+                ("credits", models.DecimalField(decimal_places=2, max_digits=12)),
             ],
             options={
-                'db_table': 'lead_pricing_tiers',
+                "db_table": "lead_pricing_tiers",
             },
         ),
         migrations.CreateModel(
-            name='PricingVersion',
+            name="PricingVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('note', models.CharField(max_length=200)),
-                ('effective_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), unique=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("note", models.CharField(max_length=200)),
+                (
+                    "effective_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), unique=True),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
             ],
             options={
-                'db_table': 'lead_pricing_versions',
+                "db_table": "lead_pricing_versions",
             },
         ),
         migrations.CreateModel(
-            name='EnquiryHit',
+            name="EnquiryHit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address_hmac', models.BinaryField(max_length=32)),
-                ('arrived_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address_hmac", models.BinaryField(max_length=32)),
+                ("arrived_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'enquiry_hits',
-                'indexes': [models.Index(fields=['address_hmac', 'arrived_at'], name='enquiry_hits_address')],
+                "db_table": "enquiry_hits",
+                "indexes": [models.Index(fields=["address_hmac", "arrived_at"], name="enquiry_hits_address")],
             },
         ),
         migrations.CreateModel(
-            name='ContactAttempt',
+            name="ContactAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('call', 'Call'), ('whatsapp', 'WhatsApp')], max_length=10)),
-                ('outcome', models.CharField(choices=[('opened', 'Link opened'), ('reached', 'Reached'), ('no_answer', 'No answer'), ('wrong_number', 'Wrong number')], default='opened', max_length=15)),
-                ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('made_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('lead', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='contact_attempts', to='leads.lead')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(choices=[("call", "Call"), ("whatsapp", "WhatsApp")], max_length=10),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("opened", "Link opened"),
+                            ("reached", "Reached"),
+                            ("no_answer", "No answer"),
+                            ("wrong_number", "Wrong number"),
+                        ],
+                        default="opened",
+                        max_length=15,
+                    ),
+                ),
+                ("made_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "made_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="contact_attempts",
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'contact_attempts',
+                "db_table": "contact_attempts",
             },
         ),
         migrations.CreateModel(
-            name='LeadStatusChange',
+            name="LeadStatusChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_status', models.CharField(choices=[('new', 'New'), ('contacted', 'Contacted'), ('converted', 'Converted'), ('lost', 'Lost')], max_length=10)),
-                ('to_status', models.CharField(choices=[('new', 'New'), ('contacted', 'Contacted'), ('converted', 'Converted'), ('lost', 'Lost')], max_length=10)),
-                ('changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('changed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('lead', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='status_changes', to='leads.lead')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "from_status",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("contacted", "Contacted"),
+                            ("converted", "Converted"),
+                            ("lost", "Lost"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "to_status",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("contacted", "Contacted"),
+                            ("converted", "Converted"),
+                            ("lost", "Lost"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("changed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="status_changes",
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'lead_status_changes',
+                "db_table": "lead_status_changes",
             },
         ),
         migrations.AddField(
-            model_name='lead',
-            name='tier',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to='leads.pricingtier'),
+            model_name="lead",
+            name="tier",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="leads",
+                to="leads.pricingtier",
+            ),
         ),
         migrations.AddField(
-            model_name='pricingtier',
-            name='version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tiers', to='leads.pricingversion'),
+            model_name="pricingtier",
+            name="version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="tiers", to="leads.pricingversion"
+            ),
         ),
         migrations.CreateModel(
-            name='Treatment',
+            name="Treatment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('category', models.CharField(max_length=120)),
-                ('name', models.CharField(max_length=200)),
-                ('duration', models.CharField(blank=True, help_text='As people write it: «1–2 hours».', max_length=80)),
-                ('min_price', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='least price, ₹')),
-                ('max_price', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='highest price, ₹')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("category", models.CharField(max_length=120)),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "duration",
+                    models.CharField(blank=True, help_text="As people write it: «1–2 hours».", max_length=80),
+                ),
+                (
+                    "min_price",
+                    models.DecimalField(
+                        blank=True, decimal_places=2, max_digits=12, null=True, verbose_name="least price, ₹"
+                    ),
+                ),
+                (
+                    "max_price",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=12,
+                        null=True,
+                        verbose_name="highest price, ₹",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'treatments',
-                'constraints': [models.UniqueConstraint(fields=('category', 'name'), name='treatment_once_per_category'), models.CheckConstraint(condition=models.Q(models.Q(('min_price__isnull', True), ('min_price__gte', 0), _connector='OR'), models.Q(('max_price__isnull', True), ('min_price__isnull', True), ('max_price__gte', models.F('min_price')), _connector='OR')), name='treatment_prices_are_ordered')],
+                "db_table": "treatments",
+                "constraints": [
+                    models.UniqueConstraint(fields=("category", "name"), name="treatment_once_per_category"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("min_price__isnull", True), ("min_price__gte", 0), _connector="OR"),
+                            models.Q(
+                                ("max_price__isnull", True),
+                                ("min_price__isnull", True),
+                                ("max_price__gte", models.F("min_price")),
+                                _connector="OR",
+                            ),
+                        ),
+                        name="treatment_prices_are_ordered",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
-            model_name='lead',
-            name='treatment',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to='leads.treatment'),
+            model_name="lead",
+            name="treatment",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="leads",
+                to="leads.treatment",
+            ),
         ),
         migrations.CreateModel(
-            name='TreatmentPackage',
+            name="TreatmentPackage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=200)),
-                ('price', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='price, ₹')),
-                ('is_active', models.BooleanField(default=True, verbose_name='offered')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='packages', to='clinics.clinic')),
-                ('treatment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='packages', to='leads.treatment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(max_length=200)),
+                ("price", models.DecimalField(decimal_places=2, max_digits=12, verbose_name="price, ₹")),
+                ("is_active", models.BooleanField(default=True, verbose_name="offered")),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="packages",
+                        to="clinics.clinic",
+                    ),
+                ),
+                (
+                    "treatment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="packages",
+                        to="leads.treatment",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'packages',
+                "db_table": "packages",
             },
         ),
         migrations.AddField(
-            model_name='lead',
-            name='package',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='leads', to='leads.treatmentpackage'),
+            model_name="lead",
+            name="package",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="leads",
+                to="leads.treatmentpackage",
+            ),
         ),
         migrations.CreateModel(
-            name='LeadContact',
+            name="LeadContact",
             fields=[
-                ('lead', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='contact', serialize=False, to='leads.lead')),
-                ('phone', phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None)),
-                ('name', models.CharField(blank=True, max_length=120)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('procedure_name', models.CharField(blank=True, max_length=200)),
-                ('message', models.TextField(blank=True)),
-                ('guardian_name', models.CharField(blank=True, max_length=120)),
-                ('erased_at', models.DateTimeField(blank=True, null=True)),
-                ('clinic', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lead_contacts', to='clinics.clinic')),
+                (
+                    "lead",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="contact",
+                        serialize=False,
+                        to="leads.lead",
+                    ),
+                ),
+                (
+                    "phone",
+                    phonenumber_field.modelfields.PhoneNumberField(blank=True, max_length=128, region=None),
+                ),
+                ("name", models.CharField(blank=True, max_length=120)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("procedure_name", models.CharField(blank=True, max_length=200)),
+                ("message", models.TextField(blank=True)),
+                ("guardian_name", models.CharField(blank=True, max_length=120)),
+                ("erased_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "clinic",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="lead_contacts",
+                        to="clinics.clinic",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'lead_contacts',
+                "db_table": "lead_contacts",
             },
         ),
         migrations.CreateModel(
-            name='ContactView',
+            name="ContactView",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('seen_on', models.DateField(help_text='The day in India.')),
-                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('viewer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('lead', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='contact_views', to='leads.lead')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("seen_on", models.DateField(help_text="The day in India.")),
+                ("seen_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "viewer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="contact_views",
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'contact_views',
-                'indexes': [models.Index(fields=['lead', 'seen_at'], name='contact_views_lead')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('reason', '')), fields=('viewer', 'lead', 'seen_on'), name='contact_view_once_per_day')],
+                "db_table": "contact_views",
+                "indexes": [models.Index(fields=["lead", "seen_at"], name="contact_views_lead")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("reason", "")),
+                        fields=("viewer", "lead", "seen_on"),
+                        name="contact_view_once_per_day",
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='pricingtier',
-            constraint=models.UniqueConstraint(fields=('version', 'price_from'), name='tier_once_per_version_and_price'),
+            model_name="pricingtier",
+            constraint=models.UniqueConstraint(
+                fields=("version", "price_from"), name="tier_once_per_version_and_price"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pricingtier',
-            constraint=models.CheckConstraint(condition=models.Q(('price_from__gte', 0), models.Q(('price_below__isnull', True), ('price_below__gt', models.F('price_from')), _connector='OR')), name='tier_range_is_not_empty'),
+            model_name="pricingtier",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("price_from__gte", 0),
+                    models.Q(
+                        ("price_below__isnull", True),
+                        ("price_below__gt", models.F("price_from")),
+                        _connector="OR",
+                    ),
+                ),
+                name="tier_range_is_not_empty",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pricingtier',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='tier_credits_are_positive'),
+            model_name="pricingtier",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("credits__gt", 0)), name="tier_credits_are_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='treatmentpackage',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gte', 0)), name='package_price_not_negative'),
+            model_name="treatmentpackage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gte", 0)), name="package_price_not_negative"
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(models.F('clinic'), models.OrderBy(models.F('created_at'), descending=True), models.OrderBy(models.F('id'), descending=True), name='idx_leads_clinic_created'),
+            model_name="lead",
+            index=models.Index(
+                models.F("clinic"),
+                models.OrderBy(models.F("created_at"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="idx_leads_clinic_created",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('delivery_state', 'held')), fields=['clinic', 'created_at', 'id'], name='leads_held'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("delivery_state", "held")),
+                fields=["clinic", "created_at", "id"],
+                name="leads_held",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('repeat_of__isnull', False)), fields=['repeat_of'], name='leads_repeats'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("repeat_of__isnull", False)), fields=["repeat_of"], name="leads_repeats"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('delivery_state__in', ['delivered', 'free', 'held', 'expired'])), name='lead_delivery_state_is_known'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("delivery_state__in", ["delivered", "free", "held", "expired"])),
+                name="lead_delivery_state_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('delivery_state', 'held'), ('held_reason__in', ['review', 'frozen', 'paused', 'budget', 'no_credits', 'busy'])), models.Q(models.Q(('delivery_state', 'held'), _negated=True), ('held_reason', '')), _connector='OR'), name='lead_held_iff_it_has_a_reason'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("delivery_state", "held"),
+                        ("held_reason__in", ["review", "frozen", "paused", "budget", "no_credits", "busy"]),
+                    ),
+                    models.Q(models.Q(("delivery_state", "held"), _negated=True), ("held_reason", "")),
+                    _connector="OR",
+                ),
+                name="lead_held_iff_it_has_a_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('delivery_state', 'expired'), ('expired_at__isnull', False), ('expired_reason__in', ['too_old', 'refused', 'withdrawn'])), models.Q(models.Q(('delivery_state', 'expired'), _negated=True), ('expired_at__isnull', True), ('expired_reason', '')), _connector='OR'), name='lead_expired_iff_it_has_a_reason'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("delivery_state", "expired"),
+                        ("expired_at__isnull", False),
+                        ("expired_reason__in", ["too_old", "refused", "withdrawn"]),
+                    ),
+                    models.Q(
+                        models.Q(("delivery_state", "expired"), _negated=True),
+                        ("expired_at__isnull", True),
+                        ("expired_reason", ""),
+                    ),
+                    _connector="OR",
+                ),
+                name="lead_expired_iff_it_has_a_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('delivery_state', 'free'), ('repeat_of__isnull', False)), models.Q(models.Q(('delivery_state', 'free'), _negated=True), ('repeat_of__isnull', True)), _connector='OR'), name='lead_free_iff_it_repeats_another'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("delivery_state", "free"), ("repeat_of__isnull", False)),
+                    models.Q(
+                        models.Q(("delivery_state", "free"), _negated=True), ("repeat_of__isnull", True)
+                    ),
+                    _connector="OR",
+                ),
+                name="lead_free_iff_it_repeats_another",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('delivered_at__isnull', False), ('delivery_state__in', ['delivered', 'free'])), models.Q(models.Q(('delivery_state__in', ['delivered', 'free']), _negated=True), ('delivered_at__isnull', True)), _connector='OR'), name='lead_received_iff_it_has_a_time'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("delivered_at__isnull", False), ("delivery_state__in", ["delivered", "free"])),
+                    models.Q(
+                        models.Q(("delivery_state__in", ["delivered", "free"]), _negated=True),
+                        ("delivered_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="lead_received_iff_it_has_a_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('cost__gt', 0)), name='lead_cost_is_positive'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("cost__gt", 0)), name="lead_cost_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('refunded_total__gte', 0), ('refunded_total__lte', models.F('cost')), models.Q(('delivery_state', 'delivered'), ('refunded_total', 0), _connector='OR')), name='lead_refunds_within_its_cost'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("refunded_total__gte", 0),
+                    ("refunded_total__lte", models.F("cost")),
+                    models.Q(("delivery_state", "delivered"), ("refunded_total", 0), _connector="OR"),
+                ),
+                name="lead_refunds_within_its_cost",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['new', 'contacted', 'converted', 'lost'])), name='lead_status_is_known'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["new", "contacted", "converted", "lost"])),
+                name="lead_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'converted'), _negated=True), ('refunded_total__lt', models.F('cost')), _connector='OR'), name='lead_converted_is_not_fully_refunded'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "converted"), _negated=True),
+                    ("refunded_total__lt", models.F("cost")),
+                    _connector="OR",
+                ),
+                name="lead_converted_is_not_fully_refunded",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.CheckConstraint(condition=models.Q(('contact_intent__in', ['call', 'whatsapp', 'chat', 'inquiry'])), name='lead_intent_is_known'),
+            model_name="lead",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("contact_intent__in", ["call", "whatsapp", "chat", "inquiry"])),
+                name="lead_intent_is_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='leadcontact',
-            index=models.Index(fields=['clinic', 'phone'], name='lead_contacts_clinic_phone'),
+            model_name="leadcontact",
+            index=models.Index(fields=["clinic", "phone"], name="lead_contacts_clinic_phone"),
         ),
         migrations.AddConstraint(
-            model_name='leadcontact',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('erased_at__isnull', True), models.Q(('phone', ''), _negated=True), models.Q(('name', ''), _negated=True)), models.Q(('email', ''), ('erased_at__isnull', False), ('guardian_name', ''), ('message', ''), ('name', ''), ('phone', ''), ('procedure_name', '')), _connector='OR'), name='contact_is_whole_or_erased'),
+            model_name="leadcontact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("erased_at__isnull", True),
+                        models.Q(("phone", ""), _negated=True),
+                        models.Q(("name", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("email", ""),
+                        ("erased_at__isnull", False),
+                        ("guardian_name", ""),
+                        ("message", ""),
+                        ("name", ""),
+                        ("phone", ""),
+                        ("procedure_name", ""),
+                    ),
+                    _connector="OR",
+                ),
+                name="contact_is_whole_or_erased",
+            ),
         ),
     ]

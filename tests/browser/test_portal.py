@@ -138,7 +138,7 @@ def test_a_patient_asks_a_clinic_and_withdraws(visitor: Visitor, funded_clinic: 
     visitor.check_page()
 
     contact = LeadContact.objects.select_related("lead").get()
-    assert (contact.lead.package, contact.lead.cost) == (package, 250)
+    assert [contact.lead.package, contact.lead.cost] == [package, 250]
     assert (contact.name, contact.phone.as_e164, contact.guardian_name) == (
         "Meera Iyer",
         "+919876543210",

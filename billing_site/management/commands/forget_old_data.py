@@ -24,4 +24,6 @@ class Command(BaseCommand):
         hits, _ = EnquiryHit.objects.filter(arrived_at__lt=now - HITS_KEPT_FOR).delete()
         bodies = drop_old_bodies()
         call_command("clearsessions")
-        self.stdout.write(f"Forgotten: {keys} idempotency keys, {hits} address counts, {bodies} webhook bodies.")
+        self.stdout.write(
+            f"Forgotten: {keys} idempotency keys, {hits} address counts, {bodies} webhook bodies."
+        )
