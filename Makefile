@@ -23,14 +23,14 @@ check: .venv/installed-dev
 	$(VENV) -m ruff format --check .
 	$(TEST) $(VENV) -m mypy .
 	$(VENV) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-	git ls-files -z -- 'templates/*.html' | xargs -0 $(VENV) .venv/bin/djade --target-version 5.2 --check
+	git ls-files -z -- 'templates/*.html' | xargs -0 .venv/bin/djade --target-version 5.2 --check
 	$(TEST) $(VENV) manage.py check
 	$(TEST) $(VENV) manage.py makemigrations --check --dry-run
 
 fmt: .venv/installed-dev
 	$(VENV) -m ruff check --fix .
 	$(VENV) -m ruff format .
-	git ls-files -z -- 'templates/*.html' | xargs -0 $(VENV) .venv/bin/djade --target-version 5.2 || true
+	git ls-files -z -- 'templates/*.html' | xargs -0 .venv/bin/djade --target-version 5.2 || true
 
 bench: .venv/installed-dev
 	$(TEST) $(VENV) -m bench
