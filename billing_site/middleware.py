@@ -1,12 +1,14 @@
 """Three rules for every answer: a body that is too large is a 413, a busy database a 503 with Retry-After, and
 private pages are never stored by anybody."""
 
+import sys
 from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.views.defaults import server_error as default_server_error
 
 from clinics.surfaces import error, wants_html
 
@@ -28,7 +30,7 @@ def is_database_busy(exc: BaseException | None) -> bool:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body above the limit before anything reads it. Uploads (multipart) have limits of their own."""
+    """Refuses a body above the limit before anything reads it; no route takes files yet."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -36,7 +38,7 @@ class BodyLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if request.content_type != "multipart/form-data" and length.isdecimal() and int(length) > limit:
+        if length.isdecimal() and int(length) > limit:
             return error(413, "too_large", f"At most {limit // 1024} KB can be sent at once.")
         return self.get_response(request)
 
@@ -74,3 +76,8 @@ class PrivatePagesMiddleware:
         if getattr(request, "user", None) is not None and request.user.is_authenticated:
             response.headers.setdefault("Cache-Control", "no-store, private")
         return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The site's handler500: also where the database was missed outside a view, say for the session, it is a 503."""
+    return busy_response(request) if is_database_busy(sys.exc_info()[1]) else default_server_error(request)

@@ -6,6 +6,7 @@ read, added to and updated.
 
 from typing import Final
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -116,6 +117,7 @@ def grant_web_role(connection: BaseDatabaseWrapper, web_role: str) -> None:
         sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(function), role)
         for function in DOOR
     )
-    with connection.cursor() as cursor:
+    # At once or not at all: the web goes on serving meanwhile.
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

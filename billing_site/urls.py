@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from billing_site.health import Healthz, Readyz
 
+handler500 = "billing_site.middleware.server_error"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="clinic_dashboard")),
     path("healthz", Healthz.as_view(), name="healthz"),
