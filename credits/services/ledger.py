@@ -320,9 +320,11 @@ class BillingService:
         return Reversal.objects.get(pk=row.id)
 
     @staticmethod
-    def restore_reversal(key: str) -> Reversal:
-        """The loss under `key` did not happen after all; a repeat changes nothing. Raises ReversalNotFound."""
-        return Reversal.objects.get(pk=_call("restore_reversal", p_key=key).id)
+    def restore_reversal(key: str, *, release: bool = True) -> Reversal:
+        """The loss under `key` did not happen after all; a repeat changes nothing. Held leads are released, unless
+        the caller has more to take from the same purchase and releases them itself. Raises ReversalNotFound.
+        """
+        return Reversal.objects.get(pk=_call("restore_reversal", p_key=key, p_release=release).id)
 
 
 def _call(function: str, /, **arguments: Any) -> Any:

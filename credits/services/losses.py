@@ -92,6 +92,8 @@ def bring_in_line(payment: GatewayPayment) -> None:
         if loss.is_live and not loss.reversal_key and not (twin is not None and twin.reversal_key):
             _take(loss, top_up)
     _take_what_did_not_fit(top_up, losses)
+    # Only what is left when all is taken may pay for held leads.
+    BillingService.release_leads(top_up.clinic_id)
 
 
 # --- what we know ---------------------------------------------------------------------------------
@@ -197,7 +199,7 @@ def _take(loss: Loss, top_up: TopUp) -> None:
 
 
 def _restore(loss: Loss) -> None:
-    BillingService.restore_reversal(loss.reversal_key)
+    BillingService.restore_reversal(loss.reversal_key, release=False)
     loss.reversal_key = ""
     loss.save(update_fields=["reversal_key"])
 

@@ -89,13 +89,18 @@ CREATE OR REPLACE FUNCTION delivery_retry(a credit_accounts, p_lead_id bigint) R
 DECLARE
   l leads;
   v_phone text;
+  v_reason text;
 BEGIN
   SELECT * INTO l FROM leads WHERE id = p_lead_id AND delivery_state = 'held' FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN a;
   END IF;
   SELECT phone INTO v_phone FROM lead_contacts WHERE lead_id = l.id;
+  v_reason := l.held_reason;
   l := delivery_decide(a, l, v_phone);
+  IF l.delivery_state = 'held' AND l.held_reason = v_reason THEN
+    RETURN a;  -- nothing to write: a long queue that can't be paid costs its reading alone
+  END IF;
   UPDATE leads SET delivery_state = l.delivery_state, held_reason = l.held_reason, repeat_of_id = l.repeat_of_id,
                    delivered_at = l.delivered_at
    WHERE id = l.id;
@@ -115,6 +120,7 @@ CREATE OR REPLACE FUNCTION delivery_retry_earlier(
 ) RETURNS credit_accounts LANGUAGE plpgsql AS $$
 DECLARE
   v_earlier bigint;
+  v_reason text;
 BEGIN
   FOR v_earlier IN
     SELECT other.id
@@ -125,6 +131,17 @@ BEGIN
        AND (other.created_at, other.id) < (p_created_at, p_lead_id)
      ORDER BY other.created_at, other.id LOOP
     a := delivery_retry(a, v_earlier);
+    -- While one stays held, those after it wait with it, for its reason: no need to ask for each of them.
+    SELECT held_reason INTO v_reason FROM leads WHERE id = v_earlier AND delivery_state = 'held';
+    IF FOUND THEN
+      UPDATE leads other SET held_reason = v_reason
+        FROM lead_contacts contact
+       WHERE contact.lead_id = other.id AND contact.clinic_id = a.clinic_id AND contact.phone = p_phone
+         AND other.delivery_state = 'held' AND other.held_reason NOT IN ('review', v_reason)
+         AND (a.auto_release OR p_by_hand OR other.held_reason = 'busy')
+         AND (other.created_at, other.id) < (p_created_at, p_lead_id);
+      EXIT;
+    END IF;
   END LOOP;
   RETURN a;
 END $$;
@@ -134,6 +151,8 @@ CREATE OR REPLACE FUNCTION delivery_release(a credit_accounts, p_limit integer) 
 DECLARE
   l record;
   v_released integer := 0;
+  v_reason text;
+  v_waiting jsonb := '{}';  -- phone → why its oldest lead stays held: the later ones wait with it
 BEGIN
   FOR l IN
     SELECT lead.id, lead.created_at, contact.phone
@@ -143,10 +162,18 @@ BEGIN
        AND lead.created_at >= a.last_posted_at - make_interval(hours => (SELECT auto_release_hours FROM billing_rules))
      ORDER BY lead.created_at, lead.id LOOP
     EXIT WHEN v_released >= p_limit;
+    v_reason := v_waiting ->> nullif(l.phone, '');
+    IF v_reason IS NOT NULL THEN
+      UPDATE leads SET held_reason = v_reason
+       WHERE id = l.id AND delivery_state = 'held' AND held_reason <> v_reason;
+      CONTINUE;
+    END IF;
     a := delivery_retry_earlier(a, l.phone, l.created_at, l.id, false);
     a := delivery_retry(a, l.id);
-    PERFORM 1 FROM leads WHERE id = l.id AND delivery_state <> 'held';
+    SELECT held_reason INTO v_reason FROM leads WHERE id = l.id AND delivery_state = 'held';
     IF FOUND THEN
+      v_waiting := v_waiting || jsonb_build_object(l.phone, v_reason);
+    ELSE
       v_released := v_released + 1;
     END IF;
   END LOOP;
@@ -207,21 +234,22 @@ BEGIN
     SELECT min_price INTO l.package_price FROM treatments WHERE id = p_treatment_id;
   END IF;
 
-  -- Rule 9: past the hourly number a person looks at it first; only a flood is turned away. Its refusal rolls
-  -- the count back, so that a flood which ends is let in again a minute later.
+  IF p_without_account THEN
+    a.last_posted_at := ledger_clock();
+  ELSE
+    a := ledger_open(p_clinic_id);
+  END IF;
+  -- Rule 9: past the hourly number a person looks at it first; only a flood is turned away. Its refusal rolls the
+  -- count back, so that a flood which ends is let in again a minute later. Counted after the account is locked: one
+  -- that is stuck must not make everybody behind the same address wait.
   IF p_address_hmac IS NOT NULL THEN
-    v_hits := count_enquiry(p_address_hmac);
+    v_hits := count_enquiry(p_address_hmac, NOT p_without_account);
     IF v_hits.in_last_minute > p_per_minute_limit THEN
       RAISE EXCEPTION 'too many enquiries from one address' USING ERRCODE = 'CC014';
     END IF;
     v_hold_for_review := p_hold_for_review OR v_hits.in_last_hour > p_per_hour_limit;
   END IF;
 
-  IF p_without_account THEN
-    a.last_posted_at := ledger_clock();
-  ELSE
-    a := ledger_open(p_clinic_id);
-  END IF;
   v_tier := tier_for_price(l.package_price, a.last_posted_at);
   l.tier_id := v_tier.id;
   l.cost := v_tier.credits;

@@ -280,7 +280,9 @@ END $$;
 
 -- The loss did not happen after all (refund failed, dispute won): cancels what is still owed and gives back what the
 -- take and its settlements consumed. Once: a repeat returns the row as it is.
-CREATE OR REPLACE FUNCTION restore_reversal(p_key text) RETURNS reversals
+-- `p_release` is false where the caller still has more to take from the same purchase: what comes back for a moment
+-- must not pay for leads.
+CREATE OR REPLACE FUNCTION restore_reversal(p_key text, p_release boolean DEFAULT true) RETURNS reversals
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   a credit_accounts;
@@ -313,7 +315,7 @@ BEGIN
                      p_top_up_id => v_top_up_id, p_reversal_id => r.id);
     PERFORM ledger_give_back(a, v_id, v_amount, v_taken);
   END IF;
-  a := ledger_received(a);
+  a := CASE WHEN p_release THEN ledger_received(a) ELSE ledger_settle(a) END;
   PERFORM ledger_close(a);
   RETURN r;
 END $$;

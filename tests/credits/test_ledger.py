@@ -16,6 +16,7 @@ from credits.services.ledger import (
     TopUpNotFound,
     TopUpPaidByAnother,
 )
+from leads.models import Lead
 from tests.clock import Clock
 from tests.credits.books import balance, movements, open_grants, trace
 from tests.factories import deliver, give_credits, paid_top_up, top_up
@@ -363,4 +364,18 @@ def test_an_adjustment_happens_once_per_key(clinic: Clinic) -> None:
     for amount in (Decimal(-50), Decimal(51)):
         with pytest.raises(KeyReused):
             BillingService.adjust_credits(clinic.pk, amount, "Other", idempotency_key="key-1")
+    assert balance(clinic) == "50.00"
+
+
+def test_a_long_queue_of_one_phone_is_released_by_one_payment(clinic: Clinic) -> None:
+    """A partner's runaway loop must not make a payment too slow to be credited."""
+    leads = [deliver(clinic, phone=7) for _ in range(120)]
+    assert {lead.held_reason for lead in leads} == {"no_credits"}
+
+    give_credits(clinic, 50)  # too little for any: still one answer for all of them
+    assert Lead.objects.held().count() == 120
+    give_credits(clinic, 100)
+
+    states = Lead.objects.order_by("pk").values_list("delivery_state", flat=True)
+    assert list(states) == ["delivered", *["free"] * 119]
     assert balance(clinic) == "50.00"

@@ -204,3 +204,29 @@ def test_all_events_of_a_loss_at_once_take_it_once(shop: Shop) -> None:
     assert (GatewayDispute.objects.count(), GatewayRefund.objects.count()) == (1, 1)
     assert Reversal.objects.filter(state="taken").count() == 1
     assert CreditTransaction.objects.filter(transaction_type="reversal", amount__lt=0).count() == 1
+
+
+def test_what_comes_back_for_a_moment_pays_for_no_lead(shop: Shop) -> None:
+    """A refund fails while a dispute of the whole amount stands: nothing has come back, so nothing is released."""
+    top_up = shop.paid(5000)
+    tell(refund_event(top_up, "processed", "r1", 300_000), dispute_event(top_up, "created", 500_000))
+    held = [deliver(shop.clinic, phone, price=7000) for phone in range(3)]
+    assert shop.books() == ALL
+
+    tell(refund_event(top_up, "failed", "r1", 300_000))
+
+    assert shop.books() == ALL
+    for lead in held:
+        lead.refresh_from_db()
+        assert lead.delivery_state == "held"
+
+
+def test_credits_that_do_come_back_release_held_leads(shop: Shop) -> None:
+    top_up = shop.paid(5000)
+    tell(refund_event(top_up, "processed", "r1", 500_000))
+    lead = deliver(shop.clinic, 1, price=7000)
+
+    tell(refund_event(top_up, "failed", "r1", 500_000))
+
+    lead.refresh_from_db()
+    assert lead.delivery_state == "delivered"
