@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
-from credits.gateway import configuration_problems
+from credits.gateway import checkout_problems, configuration_problems
 
 SHORTEST_SECRET = 32
 NOT_SECRETS = frozenset({"", "none", "null", "changeme", "secret"})
@@ -50,6 +50,7 @@ def gateway_is_set_up(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         settings.RAZORPAY_WEBHOOK_SECRETS,
         settings.RAZORPAY_API_URL,
     )
+    problems += checkout_problems(settings.RAZORPAY_CHECKOUT_JS_URL)
     if not debug and settings.RAZORPAY_KEY_ID.startswith("rzp_test_"):
         problems.append("RAZORPAY_KEY_ID is a test key: payments would not be real")
     return [Error(problem, hint="See .env.example.", id="billing_site.E007") for problem in problems]

@@ -1,5 +1,6 @@
 """Pages of buying credits: the choice, the payment, and what came of it."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -11,7 +12,7 @@ from django.urls import reverse
 
 from clinics.idempotency import KeyUsedForAnother
 from clinics.models import Clinic, User
-from credits.gateway import GatewayMisconfigured
+from credits.gateway import GatewayMisconfigured, is_razorpay
 from credits.models import CreditPackage, TopUp
 from credits.portal import PortalPage
 from credits.services import topups
@@ -23,7 +24,7 @@ from credits.topup_forms import TopUpForm
 def checkout_sources() -> list[str]:
     """Where Razorpay Checkout loads from, for the one page that needs it: Razorpay's hosts, or the sandbox's."""
     parts = urlsplit(settings.RAZORPAY_CHECKOUT_JS_URL)
-    if (parts.hostname or "").endswith("razorpay.com"):
+    if is_razorpay(parts.hostname or ""):
         return ["https://*.razorpay.com"]
     return [f"{parts.scheme}://{parts.netloc}"]
 
@@ -87,7 +88,10 @@ class TopUpPage(PaymentPage):
                 form.add_error(None, "Buying credits is switched off for now. Your leads go on being stored.")
                 status = 409
             except KeyUsedForAnother:
-                form.add_error(None, "This page was sent once already. Please choose again.")
+                form.data = {**request.POST.dict(), "idempotency_key": uuid4().hex}
+                form.add_error(
+                    None, "You sent this form before, with another choice. To buy this one, send it again."
+                )
                 status = 409
             except (topups.GatewayUnavailable, GatewayMisconfigured):
                 form.add_error(
@@ -106,7 +110,8 @@ class TopUpPage(PaymentPage):
         chosen = chosen_package(form, packages)
         bill: TopUp | topups.Quote | None = top_up
         if top_up is None and chosen is not None and not form.is_bound:
-            bill = topups.quote(clinic=self.request.clinic, package_id=chosen)
+            with suppress(topups.TopUpRefused):  # a package outside the limits has no price to show
+                bill = topups.quote(clinic=self.request.clinic, package_id=chosen)
         return {
             **super().get_context_data(**kwargs),
             "packages": packages,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -53,7 +54,10 @@ class EnquiryForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
     )
     email = forms.EmailField(
-        label="E-mail", required=False, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+        label="E-mail",
+        required=False,
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     city = forms.CharField(
         label="City",
@@ -109,3 +113,8 @@ class PartnerEnquiryForm(EnquiryForm):
     """A partner's program may send the price of the treatment instead of one of the clinic's packages."""
 
     package_price = forms.DecimalField(required=False, min_value=0, max_digits=12, decimal_places=2)
+
+    def clean_package_price(self) -> Decimal | None:
+        """To the paisa: Django lets «0e2000000000» pass, the database does not."""
+        price: Decimal | None = self.cleaned_data["package_price"]
+        return price if price is None else Decimal("0.00") if price == 0 else price.quantize(Decimal("0.01"))

@@ -91,7 +91,10 @@ class EnquiryPage(View):
             form.add_error("package_id", "The clinic does not offer this any more. Please choose again.")
             return self.form_again(request, form, status=400)
         except KeyReused:
-            form.add_error(None, "This page was sent once already. Please reload it to send another enquiry.")
+            form.data = {**request.POST.dict(), "idempotency_key": uuid4().hex}
+            form.add_error(
+                None, "You sent this form before, with other details. To send it as it is now, tap again."
+            )
             return self.form_again(request, form, status=409)
         except TooManyEnquiries:
             response = render(request, "429.html", status=429)

@@ -4,7 +4,14 @@ The only package that imports razorpay. It has no database and no state; amounts
 """
 
 from .client import Gateway, JsonObject
-from .config import GatewayConfig, GatewayMisconfigured, config_from_settings, configuration_problems
+from .config import (
+    GatewayConfig,
+    GatewayMisconfigured,
+    checkout_problems,
+    config_from_settings,
+    configuration_problems,
+    is_razorpay,
+)
 from .errors import (
     GatewayAnswerUnknown,
     GatewayCallInsideTransaction,
@@ -31,9 +38,11 @@ __all__ = [
     "GatewayUnauthorised",
     "InvalidGatewayValue",
     "JsonObject",
+    "checkout_problems",
     "config_from_settings",
     "configuration_problems",
     "is_gateway_id",
+    "is_razorpay",
     "payment_signature_is_valid",
     "webhook_signature_is_valid",
 ]

@@ -107,6 +107,25 @@ def url_problems(base_url: str, key_id: str) -> list[str]:
     return ["RAZORPAY_API_URL must be https (plain http only to this machine, with DEBUG)"]
 
 
+def checkout_problems(checkout_url: str) -> list[str]:
+    """Razorpay's own hosts by https, or this machine while the environment says DEBUG: its script sees the payer."""
+    try:
+        parts = urlsplit(checkout_url)
+        host = parts.hostname or ""
+    except (ValueError, AttributeError, TypeError):
+        return ["RAZORPAY_CHECKOUT_JS_URL is not a URL"]
+    if parts.scheme == "https" and is_razorpay(host):
+        return []
+    debug = os.environ.get("DEBUG", "").strip().lower() in TRUE_WORDS
+    if parts.scheme in ("http", "https") and is_loopback(host) and debug:
+        return []
+    return ["RAZORPAY_CHECKOUT_JS_URL must be Razorpay's own (this machine's only with DEBUG)"]
+
+
+def is_razorpay(host: str) -> bool:
+    return host == "razorpay.com" or host.endswith(".razorpay.com")
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

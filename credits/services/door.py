@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 from psycopg import Cursor, Error, sql
 from psycopg.rows import namedtuple_row
 
@@ -13,9 +13,11 @@ def call(function: str, /, **arguments: Any) -> Any:
     """Calls `function` by named arguments and returns its row (a named tuple).
 
     One round trip and one flush outside a transaction; inside one, within a savepoint, so that a refusal can be
-    caught. Server-side binding is for this door alone: the rest of Django keeps its client-side binding.
+    caught. Server-side binding is for this door alone: the rest of Django keeps its client-side binding. Values come
+    in binary, which psycopg reads in C; the text of timestamps is read by Django's own loaders, in Python.
     Raises what the database raised, as Django wraps it; `refusal_of` tells which refusal it was.
     """
+    connection = connections[DEFAULT_DB_ALIAS]  # asked for once: each look through Django's proxy costs
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     guard: AbstractContextManager[None] = (
@@ -27,7 +29,8 @@ def call(function: str, /, **arguments: Any) -> Any:
         Cursor(connection.connection, row_factory=namedtuple_row) as cursor,
     ):
         try:
-            cursor.execute(_statement(function, tuple(arguments)), arguments, prepare=True)
+            statement = _statement(function, tuple(arguments))
+            cursor.execute(statement, tuple(arguments.values()), prepare=True, binary=True)
         except Error as error:
             # The text of a refused row would quote a patient's name and number into every log of this error.
             error.args = (error.diag.message_primary or type(error).__name__,)
@@ -39,7 +42,7 @@ def call(function: str, /, **arguments: Any) -> Any:
 def _statement(function: str, names: tuple[str, ...]) -> bytes:
     """The text, kept: psycopg recognises it and prepares it once a connection."""
     arguments = sql.SQL(", ").join(
-        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in names
+        sql.SQL("{} => {}").format(sql.Identifier(name), sql.Placeholder()) for name in names
     )
     return sql.SQL("SELECT * FROM {}({})").format(sql.Identifier(function), arguments).as_bytes(None)
 

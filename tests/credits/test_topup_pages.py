@@ -400,3 +400,11 @@ def test_a_payment_never_counts_before_it_is_captured(owned: Client, clinic: Cli
         pay(top_up, status)
         assert success(owned, top_up, JSON).json()["balance"] == 0
     assert GatewayPayment.objects.get().status == "authorized"
+
+
+def test_a_package_below_the_least_top_up_does_not_break_the_page(
+    owned: Client, clinic: Clinic, sandbox: RunningSandbox, settings: Settings
+) -> None:
+    settings.TOP_UP_LEAST_PRICE = 2000
+
+    assert owned.get(TOPUP, headers={"accept": "text/html"}).status_code == 200

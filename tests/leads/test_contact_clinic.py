@@ -115,6 +115,7 @@ def test_indian_numbers_are_understood_in_every_usual_writing(
         ("clinic_id", 10**30),
         ("clinic_id", [1]),
         ("email", "not an address"),
+        ("email", f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 20}.com"),
         ("city", "Sector 21"),
         ("preferred_date", "2020-01-01"),
         ("preferred_date", "31/31/2026"),

@@ -22,7 +22,7 @@ INSTALLED_APPS = ["billing_site"]
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 EMBEDDED_POSTGRES_DIR = Path(os.environ["EMBEDDED_POSTGRES_DIR"])
 PG_BIN_DIR = ""
-RAZORPAY_KEY_ID = RAZORPAY_KEY_SECRET = RAZORPAY_API_URL = ""
+RAZORPAY_KEY_ID = RAZORPAY_KEY_SECRET = RAZORPAY_API_URL = RAZORPAY_CHECKOUT_JS_URL = ""
 RAZORPAY_WEBHOOK_SECRETS = []
 def role(name):
     return {"ENGINE": "billing_site.embedded_postgres", "NAME": "clinic_credits", "USER": name,

@@ -1,0 +1,56 @@
+"""What refuses an unsafe start."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from billing_site.checks import database_is_fit_for_money, refuse_unsafe_start, secret_problem
+from credits.gateway import checkout_problems
+
+
+@pytest.mark.parametrize("value", ["", "None", "null", "changeme", "short"])
+def test_what_stands_for_nothing_is_no_secret(value: str) -> None:
+    assert secret_problem("SECRET_KEY", value) is not None
+
+
+def test_fifty_characters_are_a_secret() -> None:
+    assert secret_problem("SECRET_KEY", "x7" * 25) is None
+
+
+@pytest.mark.django_db
+def test_without_debug_and_keys_the_web_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBUG", "off")
+
+    with pytest.raises(ImproperlyConfigured, match="RAZORPAY_KEY_ID"):
+        refuse_unsafe_start()
+
+
+@pytest.mark.parametrize(
+    ("url", "is_fine"),
+    [
+        ("https://checkout.razorpay.com/v1/checkout.js", True),
+        ("http://checkout.razorpay.com/v1/checkout.js", False),
+        ("https://evilrazorpay.com/v1/checkout.js", False),
+        ("https://razorpay.com.example/checkout.js", False),
+        ("http://127.0.0.1:8077/v1/checkout.js", False),
+        ("", False),
+    ],
+)
+def test_the_checkout_script_is_razorpay_s(monkeypatch: pytest.MonkeyPatch, url: str, is_fine: bool) -> None:
+    monkeypatch.setenv("DEBUG", "off")
+
+    assert (checkout_problems(url) == []) is is_fine
+
+
+def test_the_sandbox_s_script_needs_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBUG", "on")
+
+    assert checkout_problems("http://127.0.0.1:8077/v1/checkout.js") == []
+
+
+@pytest.mark.django_db
+def test_the_embedded_database_and_one_role_for_both_are_refused(settings: object) -> None:
+    settings.DATABASE_URL = ""  # type: ignore[attr-defined]
+    assert [message.id for message in database_is_fit_for_money(None)] == ["billing_site.E003"]
+
+    settings.DATABASE_URL = "postgres://web@db/credits"  # type: ignore[attr-defined]
+    assert database_is_fit_for_money(None, databases=["default"]) == []
