@@ -18,7 +18,7 @@ FLUSHES_18 = (
     " WHERE object = 'wal' AND backend_type = 'client backend' AND context = 'normal'"
 )
 FLUSHES = "SELECT wal_sync FROM pg_stat_wal"
-PAGES = "SELECT sum(fpi_size), sum(record_size) FROM pg_get_wal_stats(%s, %s)"
+RECORDS = "SELECT sum(record_size) FROM pg_get_wal_stats(%s, %s)"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def measure(material: Material, superuser: str, leads: int) -> Cost:
             BillingService.deliver_lead(enquiry)
         end = value(server, "SELECT pg_current_wal_insert_lsn()")
         flushes = settled_flushes(server) - flushed
-        _, records = server.execute(PAGES, [start, end]).fetchone() or (0, 0)
+        records = value(server, RECORDS, start, end)
         total = value(server, "SELECT pg_wal_lsn_diff(%s, %s)", end, start)
     return Cost(
         round_trips=round_trips(material),

@@ -16,7 +16,8 @@ from credits.models import CreditAccount, TopUp
 from credits.services.ledger import BillingService, Enquiry
 from leads.models import ConsentNotice, Treatment, TreatmentPackage
 
-CLINICS = 200
+CLINICS = 2_000  # fewer would be read by scanning, which no real table of clinics is
+TREATMENTS = 200
 PRICE = Decimal(7000)
 COST = Decimal(180)
 HIGH = Decimal(10) ** 9
@@ -37,12 +38,15 @@ class Material:
 
     def __init__(self, random: Random) -> None:
         self.notice_id = ConsentNotice.objects.order_by("-pk").values_list("pk", flat=True)[0]
-        treatment = Treatment.objects.create(category="Dental", name="Whitening")
+        treatments = [
+            Treatment.objects.create(category="Dental", name=f"Treatment {number}")
+            for number in range(TREATMENTS)
+        ]
         self.clinics: list[tuple[int, int]] = []  # (clinic, package)
         for number in range(CLINICS):
             clinic = Clinic.objects.create(slug=f"bench-{number}", name="Bench", state="24", is_active=True)
             package = TreatmentPackage.objects.create(
-                clinic=clinic, treatment=treatment, title="Whitening", price=PRICE
+                clinic=clinic, treatment=treatments[number % TREATMENTS], title="Whitening", price=PRICE
             )
             top_up = TopUp.objects.create(clinic=clinic, price=HIGH, gross=HIGH, bonus=Decimal(5_000_000))
             BillingService.credit_top_up(top_up.pk, f"pay_bench_{number}")

@@ -215,7 +215,13 @@ class Account:
         assert given == row.amount
 
     def receive(self) -> None:
-        """After every incoming row: debts first, oldest first, a row for each; then held leads."""
+        """After every incoming row: debts first, then held leads."""
+        self.settle()
+        if self.releases_by_itself:
+            self.release(self.switches.release_batch)
+
+    def settle(self) -> None:
+        """Oldest loss first, a row for each."""
         for loss in self.losses:
             part = min(loss.owed, self.balance)
             if part > 0:
@@ -223,8 +229,6 @@ class Account:
                 row.loss = loss
                 self.consume(row, part)
                 loss.owed -= part
-        if self.releases_by_itself:
-            self.release(self.switches.release_batch)
 
     # --- leads ---------------------------------------------------------------------------------------
 
@@ -341,7 +345,7 @@ class Account:
         self.losses.append(loss)
         loss.purchase.losses.append(loss)
 
-    def restore(self, loss: Loss) -> None:
+    def restore(self, loss: Loss, *, release: bool) -> None:
         loss.owed = Decimal(0)
         loss.is_restored = True
         taken = [row for row in self.rows if row.loss is loss]
@@ -349,7 +353,10 @@ class Account:
             row = self.post("reversal", -total(row.amount for row in taken))
             self.give_back(row, [part for each in taken for part in each.consumptions])
             row.loss, row.purchase = loss, loss.purchase
-        self.receive()
+        if release:
+            self.receive()
+        else:
+            self.settle()
 
     def adjust(self, amount: Decimal, key: str) -> None:
         if self.balance + amount < 0:

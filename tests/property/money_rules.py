@@ -190,17 +190,18 @@ class MoneyRules(Machine):
 
         return self.both(clinic, real, model)
 
-    @rule(loss=Machine.losses)
-    def the_loss_did_not_happen_after_all(self, loss: tuple[int, str]) -> None:
+    @rule(loss=Machine.losses, later=seldom)
+    def the_loss_did_not_happen_after_all(self, loss: tuple[int, str], later: bool) -> None:
+        """`later`: whoever restores it releases held leads afterwards."""
         clinic, key = loss
 
         def model(account: Account, _: Any) -> None:
             account.open(self.clock.now)
             taken = self.loss(account, key)
             if not taken.is_restored:
-                account.restore(taken)
+                account.restore(taken, release=not later)
 
-        self.both(clinic, lambda: BillingService.restore_reversal(key), model)
+        self.both(clinic, lambda: BillingService.restore_reversal(key, release=not later), model)
 
     @staticmethod
     def loss(account: Account, key: str) -> Loss:
