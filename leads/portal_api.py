@@ -1,12 +1,13 @@
 """JSON routes of leads for a clinic's members."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinics.api import ClinicApiView, refuse
+from clinics.api import ClinicApiView, form_data, refuse
 from clinics.models import User
 from leads.models import Lead
 from leads.portal_forms import StatusForm
@@ -17,9 +18,10 @@ class UpdateLeadStatusApi(ClinicApiView):
     """POST /clinic/leads/update-status `{"lead_id": 1, "status": "contacted"}`; members only, no token."""
 
     def post(self, request: Request) -> Response:
-        form = StatusForm(dict(request.data))
-        if not form.is_valid():
-            refuse(400, "invalid", "Some fields need another look.", form.errors)
+        data, errors = form_data(cast("Mapping[str, Any]", request.data), StatusForm)
+        form = StatusForm(data)
+        if not form.is_valid() or errors:
+            refuse(400, "invalid", "Some fields need another look.", {**form.errors, **errors})
         leads = Lead.objects.filter(clinic=request.clinic)  # type: ignore[attr-defined]
         lead = get_object_or_404(leads, pk=form.cleaned_data["lead_id"])
         member = cast("User", request.user)  # no token comes this far: there is no scope for it
