@@ -7,10 +7,9 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views import View
 
+from clinics.form_fields import IdField
 from clinics.models import Clinic
 from clinics.surfaces import CLINIC_SESSION_KEY, ClinicMixin, ClinicRequest
-
-BIGGEST_ID = 2**63 - 1
 
 
 class PortalAction(ClinicMixin, View):  # type: ignore[misc]  # its request is a ClinicRequest
@@ -23,7 +22,7 @@ class PortalAction(ClinicMixin, View):  # type: ignore[misc]  # its request is a
 
 
 class ClinicChoice(forms.Form):
-    clinic_id = forms.IntegerField(min_value=1, max_value=BIGGEST_ID)
+    clinic_id = IdField()
 
 
 class SwitchClinic(PortalAction):

@@ -3,25 +3,19 @@
 from typing import Any, Final
 
 from django import forms
-from django.core.validators import RegexValidator
 
-from clinics.models import IDEMPOTENCY_KEY_MAX_LENGTH
+from clinics.form_fields import IdempotencyKeyField, IdField
 
 BIGGEST_AMOUNT: Final = 10**9  # ₹; the real limit is a setting and is explained kindly
-BIGGEST_ID: Final = 2**63 - 1
 
 
 class TopUpForm(forms.Form):
     """A package or a free amount in whole rupees before tax, and perhaps a promo code."""
 
-    package_id = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID)
+    package_id = IdField(required=False)
     amount = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_AMOUNT)
     promo_code = forms.CharField(required=False, max_length=30)
-    idempotency_key = forms.CharField(
-        required=False,
-        max_length=IDEMPOTENCY_KEY_MAX_LENGTH,
-        validators=[RegexValidator(r"^[\x21-\x7e]*$", "A key is printable ASCII without spaces.")],
-    )
+    idempotency_key = IdempotencyKeyField()
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

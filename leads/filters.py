@@ -11,8 +11,8 @@ from django.db.models import CharField, Q, Subquery
 from django.db.models.functions import Cast
 
 from clinics.filters import DaysFilterSet
+from clinics.form_fields import IdField
 from clinics.models import Clinic
-from leads.forms import BIGGEST_ID
 from leads.models import Lead, LeadContact
 from leads.models.lead import LeadQuerySet
 
@@ -21,10 +21,10 @@ FEWEST_DIGITS: Final = 4
 
 
 class IdFilter(django_filters.Filter):
-    field_class = forms.IntegerField
+    field_class = IdField
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=BIGGEST_ID, widget=forms.HiddenInput, **kwargs)
+        super().__init__(widget=forms.HiddenInput, **kwargs)
 
 
 class LeadFilter(DaysFilterSet):

@@ -10,10 +10,9 @@ from django.core.validators import RegexValidator
 from django.utils import timezone
 from phonenumber_field.formfields import PhoneNumberField
 
-from clinics.models import IDEMPOTENCY_KEY_MAX_LENGTH
+from clinics.form_fields import IdempotencyKeyField, IdField
 from leads.models import Lead
 
-BIGGEST_ID: Final = 2**63 - 1
 YES: Final = frozenset({"true", "on", "1", "yes"})
 NO: Final = frozenset({"", "false", "off", "0", "no"})
 
@@ -38,7 +37,7 @@ class ExplicitBooleanField(forms.BooleanField):
 class EnquiryForm(forms.Form):
     """`POST /contact-clinic` as PRODUCT's routes name its fields. Says nothing about billing."""
 
-    clinic_id = forms.IntegerField(min_value=1, max_value=BIGGEST_ID, widget=forms.HiddenInput)
+    clinic_id = IdField(widget=forms.HiddenInput)
     patient_name = forms.CharField(
         label="Your name",
         max_length=120,
@@ -66,7 +65,7 @@ class EnquiryForm(forms.Form):
         validators=[RegexValidator(r"^[^\d@]*$", "A city has no digits.")],
         widget=forms.TextInput(attrs={"autocomplete": "address-level2"}),
     )
-    package_id = forms.IntegerField(label="Treatment", required=False, min_value=1, max_value=BIGGEST_ID)
+    package_id = IdField(label="Treatment", required=False)
     procedure_name = forms.CharField(label="Treatment you ask about", required=False, max_length=200)
     message = forms.CharField(
         label="Message", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
@@ -82,12 +81,7 @@ class EnquiryForm(forms.Form):
         label="I agree", error_messages={"required": "We need your consent to pass your enquiry on."}
     )
     website = forms.CharField(label="Leave this empty", required=False, max_length=500)  # honeypot
-    idempotency_key = forms.CharField(
-        required=False,
-        max_length=IDEMPOTENCY_KEY_MAX_LENGTH,
-        validators=[RegexValidator(r"^[\x21-\x7e]*$", "A key is printable ASCII without spaces.")],
-        widget=forms.HiddenInput,
-    )
+    idempotency_key = IdempotencyKeyField(widget=forms.HiddenInput)
 
     def clean_source(self) -> str:
         return self.cleaned_data["source"].lower() or "web"

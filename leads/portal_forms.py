@@ -2,14 +2,14 @@
 
 from django import forms
 
-from leads.forms import BIGGEST_ID
+from clinics.form_fields import IdField
 from leads.models import Lead
 
 
 class StatusForm(forms.Form):
     """`POST /clinic/leads/update-status`, for people and programs alike."""
 
-    lead_id = forms.IntegerField(min_value=1, max_value=BIGGEST_ID)
+    lead_id = IdField()
     status = forms.ChoiceField(choices=Lead.Status.choices)
 
 
