@@ -7,37 +7,70 @@ from a template instead.
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import psycopg
 import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from clinics.models import Clinic, User
 from tests import factories
 from tests.clock import Clock
+from tests.cluster import choose_server, server
 from tests.database import TestDatabase
 
 DATABASE: Final = TestDatabase()
+EVIDENCE: Final = TemporaryDirectory(prefix="evidence-")
 
 
-def pytest_configure() -> None:
-    """Hashing a password slowly is the point of it, everywhere but here."""
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto` is one worker more than processors: a test often waits, for Chromium or a process that it started.
+
+    xdist itself counts cores without their threads: one, on many a machine with two processors.
+    """
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(usable) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that at the end no worker is alone with one."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        choose_server()
+    # Hashing a password slowly is the point of it, everywhere but here.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.EVIDENCE_DIR = Path(EVIDENCE.name)  # for whoever sends a file without the fixture below
     # Playwright's own loop runs in the test's thread, from its first use to the end of the session.
     os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_blocker: DjangoDbBlocker, worker_id: str) -> Iterator[None]:
+def django_db_setup(
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+    testrun_uid: str,
+) -> Iterator[None]:
+    folder = tmp_path_factory.getbasetemp()
+    lock = (folder if worker_id == "master" else folder.parent) / "template.lock"
+    needed = ExitStack()
     with django_db_blocker.unblock():
-        DATABASE.create(suffix=worker_id)
+        needed.enter_context(server())
+        needed.enter_context(DATABASE.made(run=testrun_uid, worker=worker_id, lock=lock))
     TransactionTestCase._fixture_teardown = lambda self: DATABASE.restore()  # type: ignore[attr-defined]
     yield
     with django_db_blocker.unblock():
-        DATABASE.drop()
+        needed.close()
 
 
 @pytest.fixture
@@ -53,6 +86,13 @@ def superuser(transactional_db: None) -> Iterator["psycopg.Connection[Any]"]:
     """psql as a superuser, on the test database: what even they are refused."""
     with DATABASE.superuser_connection() as connection:
         yield connection
+
+
+@pytest.fixture
+def evidence_folder(settings: Settings, tmp_path: Path) -> Path:
+    """An empty folder for the files of disputes."""
+    settings.EVIDENCE_DIR = tmp_path / "evidence"
+    return tmp_path / "evidence"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwrig
 from pytest_django.live_server_helper import LiveServer
 
 from clinics.models import User
+from tests.browser.calm import Traffic
 
 FLAGS: Final = [
     "--no-sandbox",
@@ -48,6 +49,7 @@ class Visitor:
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(10_000)
+        self.traffic = Traffic(self.page)
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", self.watch)
@@ -76,7 +78,7 @@ class Visitor:
 
     def check_page(self) -> None:
         """Nothing axe objects to, and nothing to scroll sideways for."""
-        self.page.wait_for_load_state("networkidle")
+        self.traffic.wait_for_calm()
         violations = Axe().run(self.page).response["violations"]
         assert not violations, [(one["id"], one["nodes"][0]["html"]) for one in violations]
         excess = self.page.evaluate(
@@ -110,6 +112,7 @@ def wait_until_nobody_is_connected() -> None:
     """The server's threads end after the answer; while one is connected the database can't be put back."""
     others = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND usename = current_user"  # an autovacuum or the owner does not stop us
     )
     with connections["default"].cursor() as cursor:
         for _ in range(200):

@@ -23,6 +23,7 @@ from clinics.models import Clinic, User
 from credits.models import CreditTransaction, GatewayEvent, TopUp
 from credits.services.ledger import BillingService
 from tests import factories
+from tests.browser.calm import Traffic
 
 SHOTS = os.environ.get("SHOTS_DIR", "")
 WIDTHS = (390, 1280)
@@ -41,6 +42,9 @@ class Shop:
     owner: User
     problems: list[str] = field(default_factory=list)
     foreign: set[str] = field(default_factory=set)  # paths of our pages that asked other hosts
+
+    def __post_init__(self) -> None:
+        self.traffic = Traffic(self.page)
 
     def open(self, path: str = "/clinic/credits/topup") -> None:
         self.page.goto(self.url + path)
@@ -81,7 +85,7 @@ class Shop:
 
     def is_fit_to_be_seen(self, name: str) -> None:
         """No scrolling to the side, nothing serious for axe."""
-        self.page.wait_for_load_state("networkidle")
+        self.traffic.wait_for_calm()
         self.shot(name)
         wide = self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"

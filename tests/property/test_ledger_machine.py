@@ -32,6 +32,7 @@ class LedgerMachine(MoneyRules, LeadRules):
     pass
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_the_ledger_agrees_with_the_words_of_the_product_after_every_step() -> None:
     """Each example is one transaction that is rolled back."""

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from billing_site.embedded_postgres.launcher import Launcher
+from tests.cluster import memory
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("run_local")  # one worker, so that the dat
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     """A folder for the data that the account which root's server runs as may enter; pytest's own are closed to it."""
-    path = Path(tempfile.mkdtemp(prefix="run-local-")).resolve()
+    path = Path(tempfile.mkdtemp(prefix="run-local-", dir=memory())).resolve()
     path.chmod(0o755)
     yield path / "postgres"
     shutil.rmtree(path)

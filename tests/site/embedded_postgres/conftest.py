@@ -12,6 +12,7 @@ import pytest
 
 from billing_site.embedded_postgres import folders
 from billing_site.embedded_postgres.launcher import Launcher
+from tests.cluster import memory
 from tests.site.embedded_postgres.servers import CHECKOUT, LauncherAt, Manage
 
 SETTINGS = """
@@ -39,7 +40,7 @@ def debug(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder that everybody may enter; pytest's own are closed to the account of root's server."""
-    path = Path(tempfile.mkdtemp(prefix="embedded-")).resolve()
+    path = Path(tempfile.mkdtemp(prefix="embedded-", dir=memory())).resolve()
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
@@ -70,7 +71,7 @@ def launcher(launcher_at: LauncherAt) -> Launcher:
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Launcher]:
     """One folder with data for all tests that need no empty one, since initdb takes the longest of all."""
-    path = Path(tempfile.mkdtemp(prefix="embedded-")).resolve()
+    path = Path(tempfile.mkdtemp(prefix="embedded-", dir=memory())).resolve()
     path.chmod(0o755)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DEBUG", "1")
