@@ -1,8 +1,16 @@
-"""How people sign in: allauth's e-mail and password, by invitation only."""
+"""How people sign in: allauth's e-mail and password, by invitation only, with a second factor where there is one."""
+
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest
+from django.urls import reverse
 
+from clinics.models import Clinic, User
+from clinics.second_factor import decrypted, encrypted, used_second_factor
+from clinics.step_up import signed_in_recently
 from clinics.surfaces import caller_address
 
 
@@ -12,6 +20,36 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Staff who are members of no clinic have nothing to see in the portal."""
+        user = request.user
+        if isinstance(user, User) and user.is_staff and not Clinic.objects.of_member(user).exists():
+            return reverse("admin:index")
+        return str(super().get_login_redirect_url(request))
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom the rate limits count: the same caller as everywhere else."""
         return caller_address(request)
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """One rule for allauth's pages and ours: who has just signed in is not asked again."""
+        required = super().is_reauthentication_required(app=app, **kwargs)
+        return bool(required) and not signed_in_recently(context.request)
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """Password or code. A session from before the second factor confirms with the code: else a stolen password
+        would be enough to swap the factor.
+        """
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        by_code = [method for method in methods if method["id"] == "mfa_reauthenticate"]
+        return by_code if by_code and not used_second_factor(context.request) else methods
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Secrets of authenticator apps and seeds of recovery codes are stored encrypted."""
+
+    def encrypt(self, text: str) -> str:
+        return encrypted(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return decrypted(encrypted_text)

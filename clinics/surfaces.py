@@ -90,6 +90,13 @@ def forbidden_by_csrf(request: HttpRequest) -> HttpResponseBase:
     return error(403, "csrf_failed", "This page is too old or was opened elsewhere. Reload it and try again.")
 
 
+def declared_length(request: HttpRequest) -> int:
+    """How many bytes the body is said to have; 0 where nothing readable is said."""
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    # Python refuses to read thousands of digits, and more than these are too many in any case.
+    return int(length[:19]) if length.isdecimal() else 0
+
+
 def caller_address(request: HttpRequest) -> str:
     """The caller's IP address; forwarded headers are believed from as many proxies as settings name."""
     direct = str(request.META.get("REMOTE_ADDR", ""))

@@ -1,6 +1,6 @@
-"""Who, in the back office: clinics, memberships, partners, tokens, notices and idempotency keys.
+"""Clinics, memberships, partners, tokens, notices and idempotency keys in the back office.
 
-Users and groups: `admin_users`. The clinic's page is registered by the site, which adds what its account says.
+The clinic's page is registered by the site, which adds what its account says.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from clinics import admin_users
-from clinics.admin_base import (
+from clinics.admin.base import (
     BackOfficeAdmin,
     By,
     ReadOnlyAdmin,
@@ -22,12 +21,10 @@ from clinics.admin_base import (
     SearchByNumber,
     badge,
 )
-from clinics.admin_invitation import InvitesOwners
+from clinics.admin.invitation import InvitesOwners
 from clinics.models import ApiToken, Clinic, IdempotencyKey, Membership, Notice, Partner, User
 from clinics.services import has_active_owner, revoke_tokens
 from clinics.states import STATES
-
-__all__ = ["ClinicAdmin", "admin_users"]
 
 
 class ClinicForm(forms.ModelForm[Clinic]):

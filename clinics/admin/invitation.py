@@ -8,9 +8,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from clinics.admin_base import BackOfficeAdmin
+from clinics import audit
+from clinics.admin.base import BackOfficeAdmin
 from clinics.models import Clinic, User
 from clinics.services import InvitationRefused, invite_owner, mail_set_password_link
+from clinics.step_up import ask_again
 
 
 class InviteOwnerForm(forms.Form):
@@ -31,6 +33,8 @@ class InvitesOwners(BackOfficeAdmin[Clinic]):
     def invite_owner_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if not (request.user.has_perm("clinics.add_membership") and self.has_view_permission(request)):
             raise PermissionDenied
+        if question := ask_again(request):
+            return question
         clinic = self.get_object(request, unquote(object_id))
         if clinic is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
@@ -42,7 +46,8 @@ class InvitesOwners(BackOfficeAdmin[Clinic]):
     def _invite(self, request: HttpRequest, clinic: Clinic, form: InviteOwnerForm) -> bool:
         assert isinstance(request.user, User)
         try:
-            membership = invite_owner(clinic=clinic, by=request.user, **form.cleaned_data)
+            with audit.because("Invited as owner"):
+                membership = invite_owner(clinic=clinic, by=request.user, **form.cleaned_data)
         except InvitationRefused as refusal:
             form.add_error("email", str(refusal))
             return False

@@ -12,9 +12,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from clinics.admin_base import BackOfficeAdmin, ReadOnlyAdmin, badge
+from clinics import audit
+from clinics.admin.asking import Asking, AsksRequests
+from clinics.admin.base import ReadOnlyAdmin, badge
+from clinics.admin.rights import RIGHTS as RIGHTS_REQUEST
 from clinics.models import User
 from clinics.services import forget_other_addresses
+from clinics.step_up import ask_again
 
 RIGHTS = ("is_active", "is_staff", "is_superuser", "groups")
 
@@ -41,10 +45,15 @@ class NewUserForm(AdminUserCreationForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(BackOfficeAdmin[User], DjangoUserAdmin[User]):
-    """Deactivated, never deleted. A user admin changes members and staff, but no superuser and not their own rights;
-    address and password of staff are changed by a superuser alone, so that nobody can sign in as a colleague.
+class UserAdmin(AsksRequests[User], DjangoUserAdmin[User]):
+    """Deactivated, never deleted. A user admin changes members and staff, but no superuser and not their own rights.
+
+    Rights are taken away here at once, and given by a request that a second person approves. Address and password of
+    staff are changed by nobody here, so that nobody can sign in as a colleague and be two people: who stops being
+    staff first can be changed as a member. Who may change something confirms first that it is still them.
     """
+
+    asking = (RIGHTS_REQUEST,)
 
     form = UserForm
     add_form = NewUserForm
@@ -83,21 +92,51 @@ class UserAdmin(BackOfficeAdmin[User], DjangoUserAdmin[User]):
             fixed.update(RIGHTS)
         if not _is_superuser(request):
             fixed.add("is_superuser")
-            if obj is not None and obj.is_staff:
-                fixed.add("email")
+        if obj is not None:
+            # A right can be taken away, not given.
+            fixed.update(right for right in ("is_staff", "is_superuser") if not getattr(obj, right))
+            if not obj.groups.exists():
+                fixed.add("groups")
+            if _is_staff(obj):
+                fixed.update({"email"} if obj.is_active else {"email", "is_active"})
         return tuple(fixed)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: User | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002  (Django's own signature)
+        **kwargs: Any,
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if obj is not None and "groups" in form.base_fields:
+            form.base_fields["groups"].queryset = obj.groups.order_by("name")
+            form.base_fields["groups"].help_text = "Untick to take away. Others are asked for."
+        return form
+
+    def can_ask(self, request: HttpRequest, asking: Asking, row: User | None) -> bool:
+        """For others only."""
+        return super().can_ask(request, asking, row) and row is not None and row.pk != request.user.pk
 
     def may_set_password(self, request: HttpRequest, user: User) -> bool:
         """Of others only: one's own is changed with the old one, on the product's own page."""
         if user.pk == request.user.pk or not self.has_change_permission(request, user):
             return False
-        return _is_superuser(request) or not user.is_staff
+        return not _is_staff(user)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         user = self.get_object(request, id)
         if user is not None and not self.may_set_password(request, user):
             raise PermissionDenied
-        return super().user_change_password(request, id, form_url)
+        with audit.because("Password set by staff"):
+            return ask_again(request) or super().user_change_password(request, id, form_url)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return ask_again(request) or super().add_view(request, form_url, extra_context)
 
     def change_view(
         self,
@@ -107,6 +146,8 @@ class UserAdmin(BackOfficeAdmin[User], DjangoUserAdmin[User]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         user = self.get_object(request, object_id)
+        if self.has_change_permission(request, user) and (question := ask_again(request)):
+            return question
         context: dict[str, Any] = dict(extra_context or {})
         if user is not None:
             context |= {
@@ -125,6 +166,10 @@ class UserAdmin(BackOfficeAdmin[User], DjangoUserAdmin[User]):
         super().save_model(request, obj, form, change)
         if change and "email" in form.changed_data:
             forget_other_addresses(obj)
+
+
+def _is_staff(user: User) -> bool:
+    return user.is_staff or user.is_superuser
 
 
 def _is_superuser(request: HttpRequest) -> bool:

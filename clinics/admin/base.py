@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from clinics.admin.history import KeepsHistory
+from clinics.admin.reasons import AsksWhy
 from clinics.models import Clinic
 
 M = TypeVar("M", bound=Model)
@@ -79,7 +81,7 @@ class NumberedAutocomplete(AutocompleteSelect):
         return super().optgroups(name, [entry for entry in value if not entry or is_number(entry)], attrs)
 
 
-class BackOfficeAdmin(admin.ModelAdmin[M]):
+class BackOfficeAdmin(AsksWhy[M], KeepsHistory[M], admin.ModelAdmin[M]):
     """The base of every model's pages. Saves only the columns that were changed on the form."""
 
     show_full_result_count = False

@@ -1,0 +1,30 @@
+"""Who: users, clinics and their members, partners and tokens; and the tables every app writes to: the outbox, requests
+that take two people, idempotency keys and the audit trail.
+
+Nothing here points at leads or money; those point here.
+"""
+
+from clinics.models.clinics import Clinic, ClinicQuerySet, Membership
+from clinics.models.idempotency import IDEMPOTENCY_KEY_MAX_LENGTH, IdempotencyKey
+from clinics.models.outbox import Notice
+from clinics.models.people import LowercaseEmailField, User, UserManager
+from clinics.models.programs import ApiToken, Partner, Scope
+from clinics.models.requests import StaffRequest
+from clinics.trail import AuditEvent
+
+__all__ = [
+    "IDEMPOTENCY_KEY_MAX_LENGTH",
+    "ApiToken",
+    "AuditEvent",
+    "Clinic",
+    "ClinicQuerySet",
+    "IdempotencyKey",
+    "LowercaseEmailField",
+    "Membership",
+    "Notice",
+    "Partner",
+    "Scope",
+    "StaffRequest",
+    "User",
+    "UserManager",
+]

@@ -1,0 +1,75 @@
+"""Who comes by program: partners, and the tokens of clinics and partners."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from knox.models import AbstractAuthToken, AuthTokenManager
+
+from clinics.models.clinics import Clinic
+from clinics.models.people import User
+from clinics.trail import tracked
+
+
+@tracked("partner")
+class Partner(models.Model):
+    """A site that hands over leads by program, signed in as its service user."""
+
+    name = models.CharField(max_length=120, unique=True)
+    slug = models.SlugField(max_length=40, unique=True, help_text="Stands as the source of its leads.")
+    service_user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="partner")
+    is_active = models.BooleanField("active", default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "partners"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scope(models.TextChoices):
+    LEADS_WRITE = "leads:write", "Hand over leads"
+    LEADS_READ = "leads:read", "Read leads"
+    CREDITS_READ = "credits:read", "Read balance and history"
+    CREDITS_TOPUP = "credits:topup", "Start top-ups"
+
+
+@tracked("token", conceals=("digest", "token_key"), leaves_out=("last_used_at",))
+class ApiToken(AbstractAuthToken):
+    """A bearer token of one clinic or one partner; only its hash is stored, it is shown once."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="auth_token_set")
+    name = models.CharField(max_length=80)
+    clinic = models.ForeignKey(
+        Clinic, on_delete=models.PROTECT, null=True, blank=True, related_name="api_tokens"
+    )
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="api_tokens"
+    )
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices))
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[AuthTokenManager] = AuthTokenManager()
+
+    class Meta:
+        db_table = "api_tokens"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                name="token_is_of_a_clinic_or_a_partner",
+                condition=Q(clinic__isnull=False, partner__isnull=True)
+                | Q(clinic__isnull=True, partner__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="token_scopes_are_known",
+                condition=Q(
+                    scopes__contained_by=["leads:write", "leads:read", "credits:read", "credits:topup"]
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,94 @@
+"""The second factor: an authenticator app and recovery codes, kept by allauth; what we ask of it and add to it."""
+
+import base64
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from allauth.account.authentication import get_authentication_records
+from allauth.mfa.base.internal.flows import post_authentication
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.views import ActivateTOTPView
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from clinics.models import User
+
+SALT = "clinics.second_factor"
+
+
+def has_second_factor(user: User) -> bool:
+    """Recovery codes alone are none: they stand in for an app."""
+    return bool(Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists())
+
+
+def used_second_factor(request: HttpRequest) -> bool:
+    """The session was opened, or confirmed since, with a factor that its user still has.
+
+    What was used stands in the session. That it still exists is one look-up by key: cheaper than writing an answer
+    into the session, and a factor that was taken away ends at the next click, whoever took it.
+    """
+    if not isinstance(request.user, User):
+        return False
+    records = get_authentication_records(request, request.user)
+    used = {record["id"] for record in records if record.get("method") == "mfa" and "id" in record}
+    return bool(used) and bool(Authenticator.objects.filter(user=request.user, pk__in=used).exists())
+
+
+class ActivateTOTP(ActivateTOTPView):  # type: ignore[misc]
+    """allauth's page, but the code that proves the app counts as used: for this session, and for good."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = super().form_valid(form)
+        factor = Authenticator.objects.get(user=self.request.user, type=Authenticator.Type.TOTP)
+        # The code may have run out this very second: then they are asked for the next one.
+        if factor.wrap().validate_code(form.cleaned_data["code"]):
+            post_authentication(self.request, factor)
+        return response
+
+
+# --- what is stored -------------------------------------------------------------------------------
+def encrypted(text: str) -> str:
+    """A dump of the database alone gives no second factor away: the key comes from SECRET_KEY."""
+    return _cipher().encrypt(text.encode()).decode()
+
+
+def decrypted(text: str) -> str:
+    """Raises ValidationError, which the form shows, when SECRET_KEY changed without SECRET_KEY_FALLBACKS."""
+    try:
+        return _cipher().decrypt(text.encode()).decode()
+    except InvalidToken as problem:
+        message = "Your second factor can't be read any more. Ask the people who run this site to reset it."
+        raise ValidationError(message) from problem
+
+
+def _cipher() -> MultiFernet:
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    keys = (salted_hmac(SALT, "key", secret=secret, algorithm="sha256").digest() for secret in secrets)
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+
+
+# --- a lost phone ---------------------------------------------------------------------------------
+@transaction.atomic
+def reset_second_factor(*, user: User) -> tuple[int, int]:
+    """Takes the user's factors away and signs them out everywhere; returns how many factors and sessions ended."""
+    User.objects.select_for_update().get(pk=user.pk)
+    factors, _ = Authenticator.objects.filter(user=user).delete()
+    sessions, _ = Session.objects.filter(pk__in=list(_sessions_of(user))).delete()
+    return factors, sessions
+
+
+def _sessions_of(user: User) -> Iterator[str]:
+    """The keys of the user's sessions. The table does not know whose they are: each one is opened, which is slow."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    rows = Session.objects.filter(expire_date__gt=timezone.now()).values_list("pk", "session_data")
+    for key, data in rows.iterator(chunk_size=2000):
+        if store.decode(data).get(SESSION_KEY) == str(user.pk):
+            yield key
