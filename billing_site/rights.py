@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-# Read by anybody, written by the SQL functions alone.
+# Read by anybody, written by the SQL functions alone; the audit trail by its trigger.
 BEHIND_THE_DOOR: Final = (
+    "audit_events",
     "credit_transactions",
     "credit_grants",
     "grant_consumptions",
@@ -20,18 +21,35 @@ BEHIND_THE_DOOR: Final = (
     "lead_contacts",
     "enquiry_hits",
     "credit_accounts",
+    "lead_disputes",
+)
+# What takes two people (rule 7): read by anybody, written by approved requests alone.
+BY_TWO_PEOPLE: Final = (
+    "auth_group",
+    "auth_group_permissions",
+    "billing_rules",
+    "credit_packages",
+    "dispute_policies",
+    "lead_pricing_tiers",
+    "lead_pricing_versions",
+    "promo_codes",
+    "users_groups",
+    "users_user_permissions",
 )
 # Rows that may be added but never changed, by triggers too.
 APPEND_ONLY: Final = (
-    "lead_pricing_versions",
-    "lead_pricing_tiers",
     "consent_notices",
     "lead_status_changes",
     "contact_attempts",
     "contact_views",
+    "dispute_entries",
+    "dispute_evidence",
+    "staff_requests",
 )
 # Where only some columns may be updated. A top-up is marked as paid by the function that credits it, and by no other.
 UPDATABLE_COLUMNS: Final = {
+    "billing_rules": ("charging_stopped_at", "top_ups_stopped_at", "updated_at"),
+    "lead_disputes": ("assigned_to_id",),
     "leads": ("status",),
     "credit_accounts": (
         "daily_cap",
@@ -56,28 +74,40 @@ UPDATABLE_COLUMNS: Final = {
 DELETABLE: Final = (
     "account_emailaddress",
     "account_emailconfirmation",
-    "auth_group_permissions",
     "cache_entries",
     "django_session",
     "enquiry_hits",
     "idempotency_keys",
+    "mfa_authenticator",
     "users_groups",
     "users_user_permissions",
 )
 # The door: the only functions the web's role may call.
 DOOR: Final = (
     "add_credits",
-    "adjust_credits",
+    "answer_dispute",
+    "appeal_refusal",
+    "approve_dispute",
+    "approve_request",
+    "ask_clinic",
+    "cancel_dispute",
     "credit_top_up",
     "deduct_credits_for_lead",
     "deliver_lead",
+    "dispute_refusal",
+    "dispute_refusals",
     "expire_grants",
     "expire_leads",
+    "expire_requests",
+    "file_dispute",
     "ist_date",
     "ledger_clock",
-    "refund_lead",
     "refuse_lead",
+    "rehearse_request",
+    "reject_dispute",
+    "reject_request",
     "release_lead",
+    "repeats_a_charged_lead",
     "release_leads",
     "restore_reversal",
     "take_back_top_up",
@@ -105,7 +135,9 @@ def grant_web_role(connection: BaseDatabaseWrapper, web_role: str) -> None:
         sql.SQL("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {}").format(role),
         sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(role),
         sql.SQL("GRANT DELETE ON {} TO {}").format(tables(DELETABLE), role),
-        sql.SQL("REVOKE INSERT, UPDATE ON {} FROM {}").format(tables(BEHIND_THE_DOOR), role),
+        sql.SQL("REVOKE INSERT, UPDATE ON {} FROM {}").format(
+            tables((*BEHIND_THE_DOOR, *BY_TWO_PEOPLE)), role
+        ),
         sql.SQL("REVOKE UPDATE ON {} FROM {}").format(tables((*APPEND_ONLY, "top_ups")), role),
         sql.SQL("REVOKE INSERT, UPDATE ON django_migrations FROM {}").format(role),
     ]

@@ -2,8 +2,10 @@
 
 import os
 import time
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
 
 import environ
 import psycopg
@@ -12,20 +14,35 @@ from django.db import connections
 from psycopg import sql
 
 from tests.clock import MOVABLE_CLOCK
+from tests.cluster import used_together
+
+# What the web's role may do in tests only: set the stage with rows that take two people, and try single steps of the
+# ledger that an approved dispute or request takes. tests/credits/test_web_role.py looks at the rights without these.
+FOR_TESTS_ALONE: Final = (
+    "EXECUTE ON FUNCTION refund_lead, adjust_credits",
+    "INSERT, UPDATE ON billing_rules, credit_packages, dispute_policies, promo_codes",
+    "INSERT, UPDATE ON lead_pricing_tiers, lead_pricing_versions, users_groups, users_user_permissions",
+)
+# Guards that would keep the suite from making its staff (clinics/sql/staff_rights.sql); tests/site/test_real_rights.py
+# puts them back.
+OFF_IN_TESTS: Final = ("nobody_is_born_staff", "nobody_makes_staff_alone")
 
 
 class TestDatabase:
     __test__ = False
 
-    def create(self, suffix: str) -> None:
-        self.template, self.name = f"test_template_{suffix}_{os.getpid()}", f"test_{suffix}_{os.getpid()}"
-        self._maintain("CREATE DATABASE {}", self.template)
-        self._use(self.template)
-        call_command("migrate", verbosity=0)
-        with connections["owner"].cursor() as cursor:
-            cursor.execute(MOVABLE_CLOCK)
-        self._use(self.name)
-        self._copy()
+    @contextmanager
+    def made(self, *, run: str, worker: str, lock: Path) -> Iterator[None]:
+        """This worker's copy of the template, which the run's first worker makes and its last one drops."""
+        self.template, self.name = f"test_template_{run}", f"test_{worker}_{os.getpid()}"
+        with used_together(
+            lock, self._template_is_made, self._make_template, lambda: self._drop(self.template)
+        ):
+            self._use(self.name)
+            self._copy()
+            yield
+            self._use("postgres")
+            self._drop(self.name)
 
     def restore(self) -> None:
         """Puts the database back to what the migrations made of it."""
@@ -33,10 +50,27 @@ class TestDatabase:
         self._drop(self.name)
         self._copy()
 
-    def drop(self) -> None:
+    def _template_is_made(self) -> bool:
+        with self._beside("owner") as connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [self.template])
+            return found.fetchone() is not None
+
+    def _make_template(self) -> None:
+        """Under its name only when it is complete."""
+        new = f"{self.template}_new"
+        self._maintain("DROP DATABASE IF EXISTS {} WITH (FORCE)", new)
+        self._maintain("CREATE DATABASE {}", new)
+        self._use(new)
+        call_command("migrate", verbosity=0)
+        web_role = connections["default"].settings_dict["USER"]
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(MOVABLE_CLOCK)
+            for right in FOR_TESTS_ALONE:
+                cursor.execute(f"GRANT {right} TO {web_role}")
+            for trigger in OFF_IN_TESTS:
+                cursor.execute(f"ALTER TABLE users DISABLE TRIGGER {trigger}")
         self._use("postgres")
-        for name in (self.name, self.template):
-            self._drop(name)
+        self._maintain("ALTER DATABASE {} RENAME TO {}", new, self.template)
 
     def superuser_connection(self) -> "psycopg.Connection[Any]":
         """A connection no right stops: the embedded server's own superuser, or TEST_SUPERUSER_URL's."""

@@ -8,9 +8,12 @@ import factory
 from factory.declarations import Sequence as Numbered
 from factory.declarations import SubFactory
 
-from clinics.models import Clinic, Membership, User
+from clinics import requests
+from clinics.models import Clinic, Membership, StaffRequest, User
 from credits.models import TopUp
 from credits.services.ledger import BillingService, Delivery, Enquiry
+from disputes.models import LeadDispute
+from disputes.services import cases
 from leads.models import ConsentNotice, Lead, Treatment, TreatmentPackage
 
 
@@ -109,6 +112,49 @@ def deliver(
     """One enquiry, through the door; the lead as it stands afterwards."""
     delivery: Delivery = BillingService.deliver_lead(enquiry(clinic, phone, price, **fields))
     return Lead.objects.get(pk=delivery.lead_id)
+
+
+def dispute(lead: Lead, dispute_type: str = "invalid_contact", by: User | None = None) -> LeadDispute:
+    """A dispute as a member of the lead's clinic files it."""
+    by = by or member_of(lead.clinic, "owner", password=None)
+    return cases.file_dispute(
+        clinic=lead.clinic, lead=lead, dispute_type=dispute_type, description="Wrong number", by=by
+    )
+
+
+def refund(lead: Lead, amount: float | str | Decimal) -> LeadDispute:
+    """Credits back for a lead as the product gives them: a dispute, or an appeal where one was decided; approved by
+    somebody new each time, whose daily limit is fresh."""
+    decided = LeadDispute.objects.filter(
+        lead=lead, appeal_of=None, status__in=["approved", "rejected"]
+    ).first()
+    by = member_of(lead.clinic, "owner", password=None)
+    case = (
+        cases.appeal(dispute=decided, description="Still wrong", by=by) if decided else dispute(lead, by=by)
+    )
+    return cases.approve(
+        dispute=case,
+        amount=Decimal(amount),
+        reason_code="confirmed",
+        notes="We called it too.",
+        by=UserFactory.create(is_staff=True, password=None),
+    )
+
+
+def adjust(clinic: Clinic, amount: str) -> StaffRequest:
+    """Credits given or taken by hand as the product does it: one member of staff asks, another approves."""
+    one, another = UserFactory.create_batch(2, is_staff=True, password=None)
+    request = requests.ask(
+        kind=StaffRequest.Kind.ADJUSTMENT,
+        object_key=f"clinic:{clinic.pk}",
+        details={"amount": amount, "description": "Adjusted by a test"},
+        shown=[("Balance", "", amount)],
+        reason_code=StaffRequest.Reason.GOODWILL,
+        reason="A test",
+        by=one,
+        clinic=clinic,
+    )
+    return requests.approve(request=request, by=another)
 
 
 def deliver_many(clinic: Clinic, phones: Sequence[int], price: float | None = None) -> list[Lead]:

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from clinics.trail import tracked
 from credits.models.topups import TopUp
 
 
@@ -228,6 +229,7 @@ class GatewayDispute(models.Model):
         return f"{self.dispute_id}:{self.highest_phase}"
 
 
+@tracked("review-item", conceals=("note",), leaves_out=("facts",))
 class ReviewItem(models.Model):
     """Something about a payment that no rule decides: finance does, with the facts beside it.
 
@@ -289,6 +291,7 @@ class ReviewItem(models.Model):
         return f"{self.get_kind_display()} {self.pk}"
 
 
+@tracked("promo-code")
 class PromoCode(models.Model):
     """Extra bonus on a top-up: per cent of the price or fixed credits, on top of the package's own bonus."""
 

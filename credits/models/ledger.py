@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from clinics.models import Clinic
+from clinics.trail import tracked
 from credits.models.topups import TopUp
 from leads.models import Lead
 
@@ -28,6 +29,19 @@ class SeedIndex(models.Index):
     max_name_length = 63
 
 
+# What every movement writes is left out: the trigger then costs a charge nothing, and the ledger says it itself.
+@tracked(
+    "account",
+    leaves_out=(
+        "balance",
+        "owed",
+        "last_sequence",
+        "last_posted_at",
+        "charged_on",
+        "charged_today",
+        "charged_this_month",
+    ),
+)
 class CreditAccount(models.Model):
     """A clinic's account: one row, locked by every movement. Made by a trigger when the clinic is made.
 

@@ -6,7 +6,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from clinics.trail import tracked
 
+
+@tracked("rules", leaves_out=("updated_at",))
 class BillingRules(models.Model):
     """The single row (id 1) of limits and switches. Defaults are the product's own rules."""
 
@@ -28,6 +31,19 @@ class BillingRules(models.Model):
     )
     held_valid_days = models.PositiveSmallIntegerField(
         default=14, help_text="A held lead expires after this."
+    )
+    staff_refund_limit = models.DecimalField(
+        "refunds of one member of staff to one clinic a day, credits",
+        max_digits=12,
+        decimal_places=2,
+        db_default=2000,
+        help_text="What goes above it needs a second person.",
+    )
+    appeal_days = models.PositiveSmallIntegerField(
+        db_default=7, help_text="A decided dispute can be appealed for this long."
+    )
+    dispute_hours = models.PositiveSmallIntegerField(
+        db_default=48, help_text="A dispute should be answered within this."
     )
     charging_stopped_at = models.DateTimeField(
         null=True, blank=True, help_text="While set, every lead is held and nothing is charged."

@@ -10,8 +10,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from clinics.models import Clinic
+from clinics.trail import tracked
 
 
+@tracked("credit-package")
 class CreditPackage(models.Model):
     """What the top-up page sells: price in whole rupees before tax → credits; the surplus is a bonus."""
 

@@ -2,7 +2,7 @@
 
 from django.db import OperationalError
 
-from credits.services import door
+from clinics import door
 from credits.services.ledger import BillingService, Delivery, Enquiry
 
 TIMED_OUT = frozenset({"55P03", "57014"})  # a lock, a statement

@@ -6,10 +6,10 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
+from clinics import door
 from credits.models import CreditAccount, CreditTransaction, Reversal
-from credits.services import door
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,22 @@ class ReversalNotFound(BillingError):
     """Nothing was taken back under this key."""
 
 
+class DisputeNotFound(BillingError):
+    """There is no dispute with this id."""
+
+
+class DisputeAlreadyDecided(BillingError):
+    """It was approved, rejected or cancelled before."""
+
+
+class SamePerson(BillingError):
+    """Who filed, decided or asked for it can't be the one to decide it."""
+
+
+class SecondPersonNeeded(BillingError):
+    """It would bring what one member of staff refunded to one clinic today above the limit (rule 7)."""
+
+
 class PackageNotOffered(BillingError):
     """The clinic does not offer this package (any more)."""
 
@@ -91,6 +107,10 @@ REFUSALS: Final[dict[str, type[BillingError]]] = {
     "CC012": ReversalNotFound,
     "CC013": PackageNotOffered,
     "CC014": TooManyEnquiries,
+    "CC015": DisputeAlreadyDecided,
+    "CC017": SamePerson,
+    "CC018": SecondPersonNeeded,
+    "CC022": DisputeNotFound,
     "23505": KeyReused,  # PostgreSQL's own: one payment named for two clinics at the same moment
     "22003": InvalidAmount,  # PostgreSQL's own: more than numeric(12, 2) holds
 }
@@ -264,32 +284,24 @@ class BillingService:
         _call("expire_grants", p_clinic_id=clinic_id)
 
     @staticmethod
-    def adjust_credits(
-        clinic_id: int, amount: Decimal, description: str, *, idempotency_key: str
+    def approve_dispute(
+        dispute_id: int, amount: Decimal, *, by: int, reason_code: str, notes: str
     ) -> CreditTransaction:
-        """A correction by staff: positive as goodwill, negative never below zero; a repeat returns the first.
+        """One member of staff (`by`, a user's id) decides that `amount` credits come back for a disputed lead: the
+        refund, as grants of the kinds they came from, and the decision, in one.
 
-        Raises InvalidAmount, ClinicNotFound, InsufficientCredits, KeyReused.
+        Raises DisputeNotFound, DisputeAlreadyDecided, SamePerson, SecondPersonNeeded, InvalidAmount,
+        LeadNotChargeable, RefundExceedsCost.
         """
-        return _transaction(
-            _call(
-                "adjust_credits",
-                p_clinic_id=clinic_id,
-                p_amount=_amount(amount),
-                p_description=description,
-                p_idempotency_key=idempotency_key,
-            )
+        dispute = _call(
+            "approve_dispute",
+            p_dispute_id=dispute_id,
+            p_amount=_amount(amount),
+            p_by=by,
+            p_reason_code=reason_code,
+            p_notes=notes,
         )
-
-    @staticmethod
-    def refund_lead(lead_id: int, amount: Decimal, description: str) -> CreditTransaction:
-        """Credits back for a lead, as grants of the kinds they came from.
-
-        Raises InvalidAmount, LeadNotFound, LeadNotChargeable, RefundExceedsCost.
-        """
-        return _transaction(
-            _call("refund_lead", p_lead_id=lead_id, p_amount=_amount(amount), p_description=description)
-        )
+        return CreditTransaction.objects.get(pk=dispute.refund_transaction_id)
 
     @staticmethod
     def credit_top_up(top_up_id: int, payment_id: str, *, with_promo: bool = True) -> CreditTransaction:
@@ -328,13 +340,7 @@ class BillingService:
 
 
 def _call(function: str, /, **arguments: Any) -> Any:
-    try:
-        return door.call(function, **arguments)
-    except DatabaseError as error:
-        refusal = REFUSALS.get(door.refusal_of(error) or "")
-        if refusal is None:
-            raise
-        raise refusal(error.__cause__.diag.message_primary) from error  # type: ignore[union-attr]
+    return door.call_or_refuse(function, REFUSALS, **arguments)
 
 
 def _amount(value: Decimal) -> Decimal:

@@ -1,61 +1,42 @@
 """Money back to the payer, asked for by us: unspent paid credits of one purchase, to the source they came from.
 
-Debited first and committed, asked for second, under one idempotency key: a crash between the two is finished by
-reconciliation with the same key, and the gateway answers with the same refund.
+Two people decide it (`requests.ask_cash_refund`); the approval debits the credits and commits, then the gateway is
+asked, under one idempotency key: a crash between the two is finished by reconciliation with the same key, and the
+gateway answers with the same refund.
 """
 
 import logging
-import secrets
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from clinics.models import StaffRequest
 from credits.gateway import Gateway, GatewayError, GatewayRefused
-from credits.models import GatewayPayment, GatewayRefund, ReviewItem, TopUp
+from credits.models import GatewayRefund, ReviewItem, TopUp
 from credits.services.facts import OUR_REFUND_NOTE, UnreadableEntity, refund_receipt
-from credits.services.ledger import BillingService, InvalidAmount, TopUpNotFound
 from credits.services.losses import apply_refund, bring_in_line
 from credits.services.reviews import raise_review
 
 logger = logging.getLogger(__name__)
 
 
-def refund_top_up(*, top_up: TopUp, amount: Decimal) -> GatewayRefund:
-    """Pays `amount` unspent paid credits of a purchase back to its payer, with the tax that was paid on them.
+def refund_of(request: StaffRequest) -> GatewayRefund:
+    """The refund that an approved request made and debited."""
+    return GatewayRefund.objects.select_related("payment").get(pk=request.outcome["gateway_refund"])
 
-    Raises InvalidAmount, TopUpNotFound (not paid), InsufficientCredits (fewer of them are unspent),
-    GatewayMisconfigured. A refusal of the gateway restores the credits; an unknown answer leaves the refund «asked
-    for», to be asked again with the same key.
+
+def pay_out(request: StaffRequest) -> GatewayRefund:
+    """Asks the gateway for the refund of an approved request. Call it outside any transaction.
+
+    A refusal of the gateway restores the credits; an unknown answer leaves the refund «asked for», to be asked again
+    with the same key. Raises GatewayMisconfigured: reconciliation asks once that is mended.
     """
-    if not 0 < amount <= top_up.price or amount != amount.quantize(Decimal("0.01")):
-        raise InvalidAmount("a refund is a part of what was bought, to the paisa")
+    refund = refund_of(request)
+    if refund.status != GatewayRefund.Status.REQUESTED:
+        return refund
     with Gateway() as gateway:
-        return ask_for(_debited(top_up, amount), gateway)
-
-
-def _debited(top_up: TopUp, amount: Decimal) -> GatewayRefund:
-    """The refund's row and its debit, committed before anybody is asked."""
-    with transaction.atomic():
-        locked = TopUp.objects.select_for_update(no_key=True).get(pk=top_up.pk)
-        payment = GatewayPayment.objects.filter(
-            top_up=locked, payment_id=locked.razorpay_payment_id or ""
-        ).first()
-        if payment is None:
-            raise TopUpNotFound(f"top-up {top_up.pk} was not paid")
-        receipt = f"own-{secrets.token_hex(8)}"
-        refund = GatewayRefund.objects.create(
-            receipt=receipt,
-            payment=payment,
-            amount_paise=int((locked.gross_paise * amount / locked.price).to_integral_value()),
-            status=GatewayRefund.Status.REQUESTED,
-            reversal_key=f"own:{receipt}",
-        )
-        BillingService.take_back_top_up(
-            locked.pk, refund.reversal_key, refund.amount_paise, only_unspent=True
-        )
-    return refund
+        return ask_for(refund, gateway)
 
 
 def ask_again(refund: GatewayRefund, gateway: Gateway) -> GatewayRefund:

@@ -1,8 +1,9 @@
 """Proves the books: what must hold between accounts, movements, grants, leads, purchases and losses (TRUST).
 
-The checks are SQL, one file per subject in `credits/sql/verify/`: a SELECT whose first column is an id and whose
-other columns each say of that row whether a rule holds; the column's name is the check's name. Anything but true
-is a violation. `proof.sql` spares the slow ones: where its sums agree, the statement would find nothing.
+The checks are SQL, one file per subject in `credits/sql/verify/` and in the same folder of the apps above: a SELECT
+whose first column is an id and whose other columns each say of that row whether a rule holds; the column's name is
+the check's name. Anything but true is a violation. `proof.sql` spares the slow ones: where its sums agree, the
+statement would find nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from django.apps import apps
 from django.db import connection, transaction
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "sql" / "verify"
@@ -28,6 +30,8 @@ SUBJECTS: Final = (
     "free_leads",
     "contacts",
     "reversals",
+    "requests",
+    "cash_refunds",
     "conservation",
 )
 EXAMPLES: Final = 5
@@ -68,7 +72,8 @@ def verify(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> It
     """
     proven: set[str] = set()
     violations = 0
-    for subject in progress(SUBJECTS if exact else (PROOF, *SUBJECTS)):
+    subjects = (*SUBJECTS, *subjects_above())
+    for subject in progress(subjects if exact else (PROOF, *subjects)):
         if subject == PROOF:
             proven = _proven(cursor)
             continue
@@ -82,9 +87,23 @@ def verify(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> It
         yield Finding("sums_agree_where_rows_do", unproven, PROOF, ())
 
 
+def subjects_above() -> list[str]:
+    """What apps that stand on the ledger prove of themselves, by the files in their `sql/verify/`."""
+    return sorted(path.stem for folder in _folders() if folder != FOLDER for path in folder.glob("*.sql"))
+
+
+def _folders() -> list[Path]:
+    of_apps = [Path(app.path) / "sql" / "verify" for app in apps.get_app_configs() if app.label != "credits"]
+    return [FOLDER, *(folder for folder in of_apps if folder.is_dir())]
+
+
+def _statement(subject: str) -> str:
+    path = next(path for folder in _folders() if (path := folder / f"{subject}.sql").exists())
+    return path.read_text(encoding="utf-8")
+
+
 def _select(cursor: Any, columns: str, subject: str, suffix: str = "") -> None:
-    statement = (FOLDER / f"{subject}.sql").read_text(encoding="utf-8")
-    cursor.execute(f"SELECT {columns} FROM ({statement}) AS checked {suffix}")  # noqa: S608 - all texts of our own
+    cursor.execute(f"SELECT {columns} FROM ({_statement(subject)}) AS checked {suffix}")  # noqa: S608 - all texts of our own
 
 
 def _columns(cursor: Any, subject: str) -> list[str]:

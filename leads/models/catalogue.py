@@ -7,8 +7,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from clinics.models import Clinic
+from clinics.trail import tracked
 
 
+@tracked("treatment")
 class Treatment(models.Model):
     """One line of the catalogue. An empty least price means «unknown»."""
 
@@ -41,6 +43,7 @@ class PackageQuerySet(models.QuerySet["TreatmentPackage"]):
         return self.filter(is_active=True).order_by("price", "pk")
 
 
+@tracked("package")
 class TreatmentPackage(models.Model):
     """A clinic's offer at a price; its price decides what a lead for it costs."""
 
@@ -63,6 +66,7 @@ class TreatmentPackage(models.Model):
         return self.title
 
 
+@tracked("price-list")
 class PricingVersion(models.Model):
     """One edition of the price list. Never edited: a change is a new version with all its tiers."""
 
@@ -77,6 +81,7 @@ class PricingVersion(models.Model):
         return f"Price list {self.pk}"
 
 
+@tracked("tier")
 class PricingTier(models.Model):
     """Price range → credits: from `price_from` (inclusive) to below `price_below` (empty: no upper end).
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -30,3 +31,29 @@ def show_contacts(leads: Iterable[Lead], viewer: User, at: datetime) -> dict[int
     # One statement; another tab of the same person may have been quicker.
     ContactView.objects.bulk_create(unlogged, ignore_conflicts=True)
     return shown
+
+
+class ContactNotVisible(Exception):
+    """The contact is erased, or masked for everybody: the lead is not charged (any more)."""
+
+
+@transaction.atomic
+def show_contact_to_staff(*, lead: Lead, viewer: User, reason: str, at: datetime) -> LeadContact:
+    """One lead's contact, for staff who said why; each look is logged, before anything is shown (rule 12).
+
+    The caller has made sure that the viewer may. Raises ContactNotVisible, also for an erased contact.
+    """
+    if not reason.strip():
+        raise ValueError("staff say why they look")
+    contact = LeadContact.objects.visible().filter(lead=lead, erased_at=None).first()
+    if contact is None:
+        raise ContactNotVisible(f"lead {lead.pk}")
+    log_look(lead=lead, viewer=viewer, reason=reason, at=at)
+    return contact
+
+
+def log_look(*, lead: Lead, viewer: User, reason: str, at: datetime) -> None:
+    """Staff look at something that may show the patient: each time a row, with why (rule 12)."""
+    ContactView.objects.create(
+        lead=lead, viewer=viewer, reason=reason, seen_on=timezone.localdate(at), seen_at=at
+    )

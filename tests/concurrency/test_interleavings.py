@@ -14,7 +14,7 @@ from credits.models import CreditAccount, CreditTransaction
 from credits.services.delivery import deliver
 from credits.services.ledger import BillingService, InsufficientCredits, RefundExceedsCost, TopUpPaidByAnother
 from leads.models import Lead
-from tests import factories
+from tests import factories, steps
 from tests.concurrency.books import assert_books_are_right
 from tests.concurrency.threads import answer_then_close, second_waits_for_first
 
@@ -134,7 +134,7 @@ def test_a_second_payment_for_one_top_up_is_told() -> None:
 def test_two_refunds_beyond_the_cost_the_second_is_refused() -> None:
     clinic = factories.ClinicFactory.create()
     factories.give_credits(clinic, 100)
-    refund = partial(BillingService.refund_lead, factories.deliver(clinic).pk, Decimal(60), "Back")
+    refund = partial(steps.refund_lead, factories.deliver(clinic).pk, Decimal(60), "Back")
 
     _, second = second_waits_for_first(refund, refund)
 
@@ -146,7 +146,7 @@ def test_two_refunds_beyond_the_cost_the_second_is_refused() -> None:
 def test_two_adjustments_below_zero_the_second_is_refused() -> None:
     clinic = factories.ClinicFactory.create()
     factories.give_credits(clinic, 100)
-    take = partial(BillingService.adjust_credits, clinic.pk, Decimal(-60), "Mistake")
+    take = partial(steps.adjust_credits, clinic.pk, Decimal(-60), "Mistake")
 
     _, second = second_waits_for_first(partial(take, idempotency_key="1"), partial(take, idempotency_key="2"))
 

@@ -23,7 +23,7 @@ from credits.services.ledger import (
     TopUpPaidByAnother,
 )
 from leads.models import Lead
-from tests import factories
+from tests import factories, steps
 from tests.clock import Clock
 from tests.concurrency.books import assert_books_are_right
 from tests.concurrency.threads import SIZE, Crowd, Reader
@@ -208,9 +208,7 @@ def test_refunds_never_exceed_the_cost_together() -> None:
             clinic = new_clinic(100)
             lead = factories.deliver(clinic)
 
-            answers = crowd.at_once(
-                [partial(BillingService.refund_lead, lead.pk, Decimal(30), "Back")] * SIZE
-            )
+            answers = crowd.at_once([partial(steps.refund_lead, lead.pk, Decimal(30), "Back")] * SIZE)
 
             assert Counter(type(answer) for answer in answers) == {
                 CreditTransaction: 3,
@@ -226,7 +224,7 @@ def test_a_loss_is_taken_once_and_restored_once_while_credits_come_in() -> None:
         for number in range(50):
             clinic = new_clinic()
             top_up = factories.paid_top_up(clinic, 1000, bonus=500)
-            BillingService.adjust_credits(clinic.pk, Decimal(-1200), "Spent", idempotency_key="spent")
+            steps.adjust_credits(clinic.pk, Decimal(-1200), "Spent", idempotency_key="spent")
             key = f"rfnd_{number}"
             BillingService.take_back_top_up(top_up.pk, key, 100_000)
 

@@ -24,6 +24,7 @@ from credits.models import (
 from credits.services import ledger
 from credits.services.ledger import BillingService
 from leads.models import Lead
+from tests import steps
 from tests.clock import Clock
 from tests.factories import ClinicFactory, enquiry
 
@@ -117,7 +118,7 @@ class Story:
         BillingService.credit_top_up(self.top_ups[name], f"pay_{self.top_ups[name]}")
 
     def adjust_credits(self, amount: str, idempotency_key: str) -> None:
-        BillingService.adjust_credits(
+        steps.adjust_credits(
             self.clinic.pk, Decimal(amount), "Told in a story", idempotency_key=idempotency_key
         )
 
@@ -131,7 +132,7 @@ class Story:
         BillingService.deduct_credits_for_lead(self.clinic.pk, Decimal(cost), self.leads[name])
 
     def refund_lead(self, name: str, amount: str) -> None:
-        BillingService.refund_lead(self.leads[name], Decimal(amount), "Told in a story")
+        steps.refund_lead(self.leads[name], Decimal(amount), "Told in a story")
 
     def take_back_top_up(self, name: str, key: str, paise: str) -> None:
         BillingService.take_back_top_up(self.top_ups[name], key, int(paise))

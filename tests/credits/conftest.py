@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from credits.services import verification
+from tests.steps import STEPS_LEAVE
 
 
 @pytest.fixture
@@ -11,5 +12,5 @@ def books_are_clean(db: None) -> Iterator[None]:
     yield
     with verification.snapshot() as cursor:
         for exact in (False, True):
-            broken = [finding for finding in verification.verify(cursor, exact=exact) if finding.violations]
-            assert broken == []
+            found = verification.verify(cursor, exact=exact)
+            assert [one for one in found if one.violations and one.check not in STEPS_LEAVE] == []

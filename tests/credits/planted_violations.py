@@ -90,7 +90,8 @@ PLANTS = {
     "an amount is edited": plant(
         row(14, "amount = -10"),
         finds="balance_after_is_unbroken balance_is_the_sum_of_all_movements"
-        " negative_movements_are_explained_by_consumptions credits_neither_appear_nor_vanish",
+        " negative_movements_are_explained_by_consumptions credits_neither_appear_nor_vanish"
+        " adjustment_was_approved_by_a_second_person",
     ),
     "a movement is dated back": plant(
         row(7, "created_at = created_at - interval '1 year'"), finds="time_never_runs_backwards"
@@ -218,7 +219,7 @@ PLANTS = {
     ),
     "a refund came before the charge": plant(
         row(9, "lead_id = {charged}"),
-        finds="refunds_come_after_the_charge refunded_total_is_the_sum_of_refunds",
+        finds="refunds_come_after_the_charge refunded_total_is_the_sum_of_refunds refund_is_that_of_its_dispute",
     ),
     "a free lead repeats one that was never charged": plant(
         "UPDATE leads SET repeat_of_id = {held} WHERE id = {free}", finds="free_leads_repeat_a_charged_one"
@@ -226,6 +227,47 @@ PLANTS = {
     "a contact stands at another clinic": plant(
         "UPDATE lead_contacts SET clinic_id = {quiet} WHERE lead_id = {held}",
         finds="contact_is_of_the_clinic_of_its_lead",
+    ),
+    "an approved dispute has no refund": plant(
+        unchecked("lead_disputes", "dispute_approved_iff_refunded"),
+        "UPDATE lead_disputes SET refund_transaction_id = NULL WHERE lead_id = {waiting}",
+        finds="dispute_approved_iff_refunded_by_the_ledger refund_belongs_to_a_dispute",
+    ),
+    "a rejected dispute was refunded": plant(
+        unchecked("lead_disputes", "dispute_approved_iff_refunded"),
+        "UPDATE lead_disputes SET status = 'rejected' WHERE lead_id = {waiting}",
+        finds="dispute_approved_iff_refunded_by_the_ledger refund_belongs_to_a_dispute",
+    ),
+    "a dispute says another amount came back": plant(
+        "UPDATE lead_disputes SET refund_amount = 179 WHERE lead_id = {waiting}",
+        finds="refund_is_that_of_its_dispute",
+    ),
+    "a dispute stands at another clinic": plant(
+        "UPDATE lead_disputes SET clinic_id = {quiet} WHERE lead_id = {waiting}",
+        finds="dispute_is_of_its_clinics_lead refund_is_that_of_its_dispute",
+    ),
+    "somebody decided their own dispute": plant(
+        unchecked("lead_disputes", "dispute_resolver_is_not_the_filer"),
+        "UPDATE lead_disputes SET resolved_by_id = filed_by_id WHERE lead_id = {waiting}",
+        finds="resolver_is_not_the_filer",
+    ),
+    "the second person was the first": plant(
+        unchecked("lead_disputes", "dispute_second_person_is_another"),
+        "UPDATE lead_disputes SET approved_by_id = resolved_by_id WHERE lead_id = {waiting}",
+        finds="second_person_is_another",
+    ),
+    "an adjustment was approved by who asked": plant(
+        unchecked("staff_requests", "request_is_decided_by_another"),
+        "UPDATE staff_requests SET decided_by_id = requested_by_id WHERE details ->> 'amount' = '25.50'",
+        finds="adjustment_was_approved_by_a_second_person",
+    ),
+    "a cash refund that nobody asked for": plant(
+        "INSERT INTO gateway_payments (id, payment_id, order_id, status, captured, amount_paise, currency,"
+        " amount_refunded_paise, method, error_reason, carries_our_notes, first_source)"
+        " VALUES (1, 'pay_mine', '', 'captured', true, 100, 'INR', 0, '', '', false, 'psql')",
+        "INSERT INTO gateway_refunds (receipt, payment_id, amount_paise, status, reversal_key)"
+        " VALUES ('own-mine', 1, 100, 'requested', 'own:own-mine')",
+        finds="cash_refund_was_approved_by_a_second_person cash_refund_was_debited",
     ),
     "a loss forgave what it took": plant(
         "UPDATE reversals SET bonus_forgiven = bonus_forgiven + 1 WHERE key = 'rfnd_part'",

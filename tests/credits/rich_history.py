@@ -8,7 +8,7 @@ from credits.models import CreditAccount, TopUp
 from credits.services.ledger import BillingService
 from leads.models import Lead
 from tests.clock import Clock
-from tests.factories import ClinicFactory, deliver, give_credits, paid_top_up, top_up
+from tests.factories import ClinicFactory, adjust, deliver, give_credits, paid_top_up, refund, top_up
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class History:
     draft: TopUp
     charged: Lead
     refunded: Lead
+    waiting: Lead
     free: Lead
     held: Lead
     expired: Lead
@@ -33,18 +34,18 @@ def make_history() -> History:
     clinic, indebted, quiet = (ClinicFactory.create(slug=slug) for slug in ("busy", "indebted", "quiet"))
     waiting = deliver(clinic, phone=1, price=7000)  # held until the purchase
     purchase = paid_top_up(clinic, 1000, bonus=100, promo_bonus=50)
-    give_credits(clinic, 200)
+    give_credits(clinic, 200, idempotency_key="in-the-books")
     give_credits(clinic, 300, payment_id="pay_by_hand")
-    BillingService.adjust_credits(clinic.pk, Decimal("25.50"), "Sorry", idempotency_key="adjust-1")
+    adjust(clinic, "25.50")
     refunded = deliver(clinic, phone=2, price=15_000)
     for amount in ("33.33", "99.99"):
-        BillingService.refund_lead(refunded.pk, Decimal(amount), "Partly wrong")
+        refund(refunded, amount)
     free = deliver(clinic, phone=2)
     charged = deliver(clinic, phone=3, price=60_000)
-    BillingService.refund_lead(waiting.pk, Decimal(180), "Wrong number")
+    refund(Lead.objects.get(pk=waiting.pk), 180)
     clock.advance(days=100)
     BillingService.take_back_top_up(purchase.pk, "rfnd_part", 33_333)
-    BillingService.adjust_credits(clinic.pk, Decimal("-10.01"), "Mistake", idempotency_key="adjust-2")
+    adjust(clinic, "-10.01")
     expired = deliver(clinic, phone=4, hold_for_review=True)
     clock.advance(days=100)  # bonus and goodwill run out
     BillingService.expire_leads(clinic.pk)
@@ -62,6 +63,7 @@ def make_history() -> History:
         draft=top_up(clinic, 5000, bonus=500),
         charged=charged,
         refunded=refunded,
+        waiting=waiting,
         free=free,
         held=held,
         expired=Lead.objects.get(pk=expired.pk),

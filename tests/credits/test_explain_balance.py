@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 
 from clinics.models import Clinic
 from credits.models import CreditAccount
-from credits.services.ledger import BillingService
 from leads.models import LeadContact
+from tests import steps
 from tests.clock import Clock
 from tests.credits.psql import superuser_session
 from tests.credits.rich_history import History, make_history
@@ -68,7 +68,7 @@ def test_it_follows_credits_that_came_back_more_than_once(clinic: Clinic, clock:
     give_credits(clinic, 100, payment_id="pay_far")
     for number in range(3):
         lead = deliver(clinic, phone=number)
-        BillingService.refund_lead(lead.pk, Decimal(100), "Wrong number")
+        steps.refund_lead(lead.pk, Decimal(100), "Wrong number")
 
     [line] = part(explain(clinic), "What is left, in the order it is spent")
     assert line == "paid 100.00 of 100.00, never expires, pay_far, came back with movement 7"

@@ -17,6 +17,7 @@ from credits.services.ledger import (
     TopUpPaidByAnother,
 )
 from leads.models import Lead
+from tests import steps
 from tests.clock import Clock
 from tests.credits.books import balance, movements, open_grants, trace
 from tests.factories import deliver, give_credits, paid_top_up, top_up
@@ -95,7 +96,7 @@ def test_a_payment_counts_for_one_clinic_only(clinic: Clinic, other_clinic: Clin
 
 
 def test_a_key_of_an_adjustment_is_no_key_for_credits(clinic: Clinic) -> None:
-    BillingService.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1")
+    steps.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1")
 
     with pytest.raises(KeyReused):
         give_credits(clinic, 50, idempotency_key="key-1")
@@ -330,7 +331,7 @@ def test_each_expired_grant_has_a_row_of_its_own_soonest_first(clinic: Clinic, c
 
 
 def test_a_positive_adjustment_is_goodwill(clinic: Clinic) -> None:
-    row = BillingService.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1")
+    row = steps.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1")
 
     assert (row.transaction_type, row.amount, row.description) == ("adjustment", Decimal(50), "Sorry")
     assert open_grants(clinic) == [("goodwill", "50.00")]
@@ -339,7 +340,7 @@ def test_a_positive_adjustment_is_goodwill(clinic: Clinic) -> None:
 def test_a_negative_adjustment_takes_grants_in_their_order(clinic: Clinic) -> None:
     paid_top_up(clinic, 1000, bonus=100)
 
-    BillingService.adjust_credits(clinic.pk, Decimal(-150), "Mistake", idempotency_key="key-1")
+    steps.adjust_credits(clinic.pk, Decimal(-150), "Mistake", idempotency_key="key-1")
 
     assert open_grants(clinic) == [("paid", "950.00")]
 
@@ -351,19 +352,19 @@ def test_an_adjustment_below_zero_is_refused_and_leaves_no_trace(clinic: Clinic,
     before = trace(clinic)
 
     with pytest.raises(InsufficientCredits):
-        BillingService.adjust_credits(clinic.pk, Decimal("-50.01"), "Too much", idempotency_key="key-1")
+        steps.adjust_credits(clinic.pk, Decimal("-50.01"), "Too much", idempotency_key="key-1")
     assert trace(clinic) == before
-    BillingService.adjust_credits(clinic.pk, Decimal(-50), "All of it", idempotency_key="key-1")
+    steps.adjust_credits(clinic.pk, Decimal(-50), "All of it", idempotency_key="key-1")
     assert balance(clinic) == "0.00"
 
 
 def test_an_adjustment_happens_once_per_key(clinic: Clinic) -> None:
-    first = BillingService.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1")
+    first = steps.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1")
 
-    assert BillingService.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1") == first
+    assert steps.adjust_credits(clinic.pk, Decimal(50), "Sorry", idempotency_key="key-1") == first
     for amount in (Decimal(-50), Decimal(51)):
         with pytest.raises(KeyReused):
-            BillingService.adjust_credits(clinic.pk, amount, "Other", idempotency_key="key-1")
+            steps.adjust_credits(clinic.pk, amount, "Other", idempotency_key="key-1")
     assert balance(clinic) == "50.00"
 
 

@@ -8,13 +8,13 @@ import pytest
 from clinics.models import Clinic
 from credits.models import CreditGrant, GrantConsumption
 from credits.services.ledger import (
-    BillingService,
     InvalidAmount,
     LeadNotChargeable,
     LeadNotFound,
     RefundExceedsCost,
 )
 from leads.models import Lead
+from tests import steps
 from tests.clock import Clock
 from tests.credits.books import balance, movements, open_grants, trace
 from tests.factories import deliver, give_credits, paid_top_up
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_are_clean")]
 
 def refund(lead: Lead, amount: str | int) -> list[tuple[str, str]]:
     """Refunds and says what grants came back, in order."""
-    row = BillingService.refund_lead(lead.pk, Decimal(amount), "Wrong number")
+    row = steps.refund_lead(lead.pk, Decimal(amount), "Wrong number")
     return [(grant.kind, str(grant.amount)) for grant in row.grants.order_by("id")]
 
 
@@ -98,7 +98,7 @@ def test_what_was_not_charged_is_not_refunded(clinic: Clinic) -> None:
         with pytest.raises(LeadNotChargeable):
             refund(lead, 10)
     with pytest.raises(LeadNotFound):
-        BillingService.refund_lead(0, Decimal(10), "No lead")
+        steps.refund_lead(0, Decimal(10), "No lead")
     with pytest.raises(InvalidAmount):
         refund(held, 0)
     assert trace(clinic) == before

@@ -7,6 +7,7 @@ import pytest
 from clinics.models import Clinic
 from credits.models import CreditAccount, CreditGrant, Reversal, TopUp
 from credits.services.ledger import BillingService, InvalidAmount, KeyReused, ReversalNotFound, TopUpNotFound
+from tests import steps
 from tests.clock import Clock
 from tests.credits.books import account, balance, movements, open_grants, trace
 from tests.factories import deliver, give_credits, paid_top_up, top_up
@@ -41,7 +42,7 @@ def spent_purchase(clinic: Clinic, purchase: TopUp, clock: Clock) -> TopUp:
     leads = [deliver(clinic, phone=number) for number in range(10)]  # the first takes the bonus
     give_credits(clinic, 50)
     clock.advance(days=1)
-    BillingService.refund_lead(leads[0].pk, Decimal(100), "Wrong number")
+    steps.refund_lead(leads[0].pk, Decimal(100), "Wrong number")
     return purchase
 
 
@@ -185,7 +186,7 @@ def test_whatever_comes_in_settles_the_oldest_loss_first(clinic: Clinic) -> None
     give_credits(clinic, 150)
     assert (still_owed(), owed(clinic)) == (["0.00", "150.00"], "150.00")
 
-    BillingService.adjust_credits(clinic.pk, Decimal(20), "Sorry", idempotency_key="key-1")
+    steps.adjust_credits(clinic.pk, Decimal(20), "Sorry", idempotency_key="key-1")
     paid_top_up(clinic, 200, bonus=10)
 
     assert movements(clinic, after=5) == [
@@ -233,7 +234,7 @@ def test_a_refund_too_settles_first(clinic: Clinic) -> None:
     lead = deliver(clinic)
     take(purchase, 10_000)
 
-    BillingService.refund_lead(lead.pk, Decimal(100), "Wrong number")
+    steps.refund_lead(lead.pk, Decimal(100), "Wrong number")
 
     assert movements(clinic, after=2) == [("refund", "100.00", "100.00"), ("reversal", "-100.00", "0.00")]
     assert owed(clinic) == "0.00"

@@ -14,7 +14,7 @@ from billing_site.razorpay_sandbox import KEY_ID, KEY_SECRET, WEBHOOK_SECRET, Ru
 from clinics.models import Clinic, User
 from credits.models import BillingRules, CreditPackage, GatewayPayment, PromoCode, ReviewItem, TopUp
 from credits.services.payments import apply_payment
-from tests import factories
+from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
 TOPUP = "/clinic/credits/topup"
@@ -255,7 +255,7 @@ class TestWhatCameOfIt:
         from credits.services.ledger import BillingService
 
         first = factories.paid_top_up(clinic, 5000)
-        BillingService.adjust_credits(clinic.pk, Decimal("-4800"), "Spent", idempotency_key="spent")
+        steps.adjust_credits(clinic.pk, Decimal("-4800"), "Spent", idempotency_key="spent")
         BillingService.take_back_top_up(first.pk, "rfnd_AAAAAAAAAAAAAA", 500_000)
         top_up = ordered(clinic, price=1000, bonus=0)
         pay(top_up)

@@ -19,7 +19,7 @@ from credits.services.ledger import (
     LeadNotFound,
     RefundExceedsCost,
 )
-from tests import factories
+from tests import factories, steps
 from tests.property.ledger_model import PAISA, Account, Lead, cost_of
 from tests.property.machine import Call, Machine, clinics, seldom
 
@@ -176,7 +176,7 @@ class LeadRules(Machine):
             refunded.refunded += amount
             account.receive()
 
-        self.both(clinic, lambda: BillingService.refund_lead(lead_id, amount, "Back"), model)
+        self.both(clinic, lambda: steps.refund_lead(lead_id, amount, "Back"), model)
 
     @rule(lead=Machine.leads)
     def a_patient_withdraws(self, lead: tuple[int, int]) -> None:

@@ -14,8 +14,10 @@ from django.test import Client
 
 from billing_site.razorpay_sandbox import KEY_SECRET, WEBHOOK_SECRET, RunningSandbox
 from billing_site.razorpay_sandbox.state import Event
-from clinics.models import Clinic, Membership, User
+from clinics.models import Clinic, Membership, StaffRequest, User
+from clinics.requests import Why, approve
 from credits.models import CreditAccount, CreditTransaction, Reversal, ReviewItem, TopUp
+from credits.services.requests import ask_cash_refund
 
 WEBHOOK = "/razorpay/webhook"
 NUMBERS = itertools.count(1)
@@ -134,6 +136,16 @@ class Shop:
             str(sum((loss.bonus_share for loss in taken), Decimal(0))),
             str(sum((loss.owed_open for loss in taken), Decimal(0))),
         )
+
+
+def approved_refund(top_up: TopUp, amount: Decimal) -> StaffRequest:
+    """A cash refund that one of finance asked for and another approved: debited, the gateway not asked yet."""
+    one, another = (
+        User.objects.create(email=f"finance{next(NUMBERS)}@example.com", password="!", is_staff=True)
+        for _ in "12"
+    )
+    why = Why(one, "asked_by_clinic", "They closed a branch.")
+    return approve(request=ask_cash_refund(top_up=top_up, amount=amount, why=why), by=another)
 
 
 def signed(raw: bytes, secret: str = WEBHOOK_SECRET) -> str:

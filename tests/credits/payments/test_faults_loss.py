@@ -8,9 +8,9 @@ from django.db import connection, connections, transaction
 
 from credits.gateway import Gateway
 from credits.models import GatewayEvent, GatewayRefund, TopUp
-from credits.services import payouts
+from credits.services.payouts import refund_of
 from credits.services.topups import FIRST_CHECK_AFTER
-from tests.credits.payments.shop import Shop, reviews
+from tests.credits.payments.shop import Shop, approved_refund, reviews
 from tests.factories import top_up as draft_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_are_clean")]
@@ -145,7 +145,7 @@ def test_f16_a_crash_after_storing_an_event_is_finished_by_reconciliation(shop: 
 
 def test_f16_a_crash_between_refund_and_its_id_pays_back_once(shop: Shop) -> None:
     top_up = shop.paid()
-    refund = payouts._debited(top_up, shop.balance())  # what was committed before the crash
+    refund = refund_of(approved_refund(top_up, shop.balance()))  # what was committed before the crash
     with Gateway() as gateway:
         gateway.refund(
             str(top_up.razorpay_payment_id),

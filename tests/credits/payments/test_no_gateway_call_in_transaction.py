@@ -8,8 +8,8 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from credits.gateway import Gateway, GatewayCallInsideTransaction
-from credits.services.payouts import refund_top_up
-from tests.credits.payments.shop import Shop
+from credits.services.payouts import pay_out
+from tests.credits.payments.shop import Shop, approved_refund
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("books_are_clean")]
 
@@ -36,9 +36,9 @@ def test_no_path_calls_the_gateway_inside_a_transaction(shop: Shop, calls: list[
     shop.fault("POST /v1/orders", "drop_after")
     shop.order(idempotency_key="k")
     top_up = shop.paid(5000)
-    refund_top_up(top_up=top_up, amount=Decimal(1000))
+    pay_out(approved_refund(top_up, Decimal(1000)))
     shop.fault("POST /v1/payments/[^/]+/refund", "drop_before")
-    refund_top_up(top_up=top_up, amount=Decimal(1000))
+    pay_out(approved_refund(top_up, Decimal(1000)))
     shop.refund(top_up, 10_000)
     shop.dispute(top_up, "created", amount=10_000)
     shop.pay(shop.order())
