@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from clinics.admin_base import (
+from clinics.admin.asking import AsksRequests
+from clinics.admin.base import (
     BackOfficeAdmin,
     By,
     OfOneClinic,
@@ -16,6 +17,8 @@ from clinics.admin_base import (
     SearchByNumber,
     badge,
 )
+from leads.admin_looks import TellsWhoSaw
+from leads.asking import NEW_PRICE_LIST
 from leads.models import (
     ConsentNotice,
     ContactAttempt,
@@ -76,8 +79,10 @@ class PricingTierInline(ReadOnlyInline):
 
 
 @admin.register(PricingVersion)
-class PricingVersionAdmin(ReadOnlyAdmin[PricingVersion]):
-    """Price lists never change: a new one takes the place of the one before."""
+class PricingVersionAdmin(AsksRequests[PricingVersion], ReadOnlyAdmin[PricingVersion]):
+    """Price lists never change: a new one takes the place of the one before, approved by a second person."""
+
+    asking = (NEW_PRICE_LIST,)
 
     list_display = ("note", "effective_at", "created_at")
     ordering = ("-effective_at",)
@@ -159,7 +164,7 @@ class StatusOfOneClinic(OfOneClinic):
 
 
 @admin.register(Lead)
-class LeadAdmin(SearchByNumber[Lead], ReadOnlyAdmin[Lead]):
+class LeadAdmin(TellsWhoSaw, SearchByNumber[Lead], ReadOnlyAdmin[Lead]):
     """Leads without their patients: name, phone, e-mail and message are masked for everybody."""
 
     list_display = ("number", "clinic", "delivery", "cost", "working_status", "source", "created_at")

@@ -11,7 +11,7 @@ from clinics.api import ClinicApiView, form_data, refuse
 from clinics.models import User
 from leads.models import Lead
 from leads.portal_forms import StatusForm
-from leads.services.status import LeadFullyRefunded, LeadNotReceived, change_status
+from leads.services.status import LeadFullyRefunded, LeadInDispute, LeadNotReceived, change_status
 
 
 class UpdateLeadStatusApi(ClinicApiView):
@@ -35,4 +35,6 @@ class UpdateLeadStatusApi(ClinicApiView):
             refuse(
                 409, "lead_fully_refunded", "This lead was refunded in full and can't be set to converted."
             )
+        except LeadInDispute:
+            refuse(409, "lead_in_dispute", "This lead is being disputed and can't be set to converted.")
         return Response({"status": "success", "lead_id": lead.pk, "lead_status": lead.status})

@@ -4,10 +4,9 @@ from clinics.surfaces import html_or_json
 from leads.api import ContactClinicApi
 from leads.portal_api import UpdateLeadStatusApi
 from leads.public_views import ClinicPage, EnquiryPage, EnquiryReceipt
-from leads.views import Dashboard, UpdateLeadStatus
+from leads.views import UpdateLeadStatus
 
 urlpatterns = [
-    path("clinic/dashboard", Dashboard.as_view(), name="clinic_dashboard"),
     path(
         "clinic/leads/update-status",
         html_or_json(html=UpdateLeadStatus.as_view(), json=UpdateLeadStatusApi.as_view()),

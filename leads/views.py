@@ -24,7 +24,7 @@ from leads.models import Lead, LeadContact, PricingTier, PricingVersion, Treatme
 from leads.models.lead import LeadQuerySet
 from leads.portal_forms import SearchForm, StatusForm
 from leads.services.contacts import show_contacts
-from leads.services.status import LeadFullyRefunded, LeadNotReceived, change_status
+from leads.services.status import LeadFullyRefunded, LeadInDispute, LeadNotReceived, change_status
 
 PAGE_SIZE: Final = 20
 MOST_FOUND: Final = 50
@@ -65,7 +65,10 @@ def dashboard_accounts(accounts: QuerySet[CreditAccount]) -> QuerySet[CreditAcco
 
 
 class Dashboard(PortalPage):
-    """GET /clinic/dashboard: the leads, and a tab on billing. POST searches them, by name or phone too."""
+    """GET /clinic/dashboard: the leads, and a tab on billing. POST searches them, by name or phone too.
+
+    Mounted as `disputes.dashboard.DashboardWithDisputes`, which adds what only disputes know.
+    """
 
     template_name = "clinic/dashboard.html"
 
@@ -139,6 +142,8 @@ class UpdateLeadStatus(PortalAction):
             )
         except LeadFullyRefunded:
             return self.refused("This lead was refunded in full and can't be set to converted.", status=409)
+        except LeadInDispute:
+            return self.refused("This lead is being disputed and can't be set to converted.", status=409)
         messages.success(request, f"Lead {lead.pk} is now «{lead.get_status_display()}».")
         return HttpResponseRedirect(f"{self.back()}#lead-{lead.pk}", status=303)
 

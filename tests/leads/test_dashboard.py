@@ -17,7 +17,7 @@ from credits.services.ledger import BillingService
 from credits.services.statement import recent_transactions, spent_this_month
 from leads.models import ContactView, Lead
 from leads.services.contacts import show_contacts
-from tests import factories
+from tests import factories, steps
 from tests.clock import Clock
 from tests.factories import deliver, deliver_many
 from tests.leads.dashboard import SECRETS, assert_hidden, get, page, words
@@ -98,7 +98,7 @@ class TestBillingTab:
     def test_it_has_the_figures_of_the_ledger(self, member: Client, funded_clinic: Clinic) -> None:
         deliver_many(funded_clinic, [1, 2, 3], price=7000)
         deliver(funded_clinic, phone=4, price=200_000)
-        BillingService.refund_lead(Lead.objects.earliest("pk").pk, Decimal(30), "Partly refunded")
+        steps.refund_lead(Lead.objects.earliest("pk").pk, Decimal(30), "Partly refunded")
 
         html = page(member)
 
@@ -212,7 +212,7 @@ class TestContacts:
     ) -> None:
         lead = deliver(funded_clinic, **SECRETS)
         deliver(funded_clinic, **SECRETS)
-        BillingService.refund_lead(lead.pk, lead.cost, "Refunded")
+        steps.refund_lead(lead.pk, lead.cost, "Refunded")
 
         html = page(member)
 

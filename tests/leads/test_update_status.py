@@ -13,7 +13,7 @@ from clinics.models import ApiToken, Clinic, Scope, User
 from credits.services.ledger import BillingService
 from leads.models import Lead, LeadStatusChange
 from leads.services.status import change_status
-from tests import factories
+from tests import factories, steps
 from tests.factories import deliver
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ class TestChanging:
         assert send(client, {"lead_id": lead.pk, "status": "lost"}).status_code == 200
 
     def test_a_partly_refunded_lead_may_still_be_converted(self, member: Client, lead: Lead) -> None:
-        BillingService.refund_lead(lead.pk, lead.cost / 2, "Half")
+        steps.refund_lead(lead.pk, lead.cost / 2, "Half")
 
         assert send(member, {"lead_id": lead.pk, "status": "converted"}).status_code == 200
 
@@ -112,7 +112,7 @@ class TestRefusals:
         assert submit(member, lead_id=waiting.pk, status="contacted").status_code == 409
 
     def test_converted_is_refused_after_a_full_refund(self, member: Client, lead: Lead) -> None:
-        BillingService.refund_lead(lead.pk, lead.cost, "All of it")
+        steps.refund_lead(lead.pk, lead.cost, "All of it")
 
         response = send(member, {"lead_id": lead.pk, "status": "converted"})
 
