@@ -8,7 +8,11 @@ from typing import ClassVar
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from clinics.admin_base import By, OfOneClinic, ReadOnlyAdmin, ReadOnlyInline, SearchByNumber, badge
+from clinics.admin.asking import AsksRequests
+from clinics.admin.base import By, OfOneClinic, ReadOnlyAdmin, ReadOnlyInline, SearchByNumber, badge
+from credits.admin.asking import ADJUSTMENT
+from credits.admin.explaining import ExplainsBalance
+from credits.admin.switching import FREEZE
 from credits.models import CreditAccount, CreditGrant, CreditTransaction, GrantConsumption, Reversal
 
 TYPE_TONES = {
@@ -21,7 +25,8 @@ TYPE_TONES = {
 
 
 @admin.register(CreditAccount)
-class CreditAccountAdmin(ReadOnlyAdmin[CreditAccount]):
+class CreditAccountAdmin(ExplainsBalance, AsksRequests[CreditAccount], ReadOnlyAdmin[CreditAccount]):
+    asking = (ADJUSTMENT, FREEZE)
     list_display = ("clinic", "balance", "owed", "delivery", "last_posted_at")
     list_select_related = ("clinic",)
     search_fields = ("clinic__name", "clinic__slug", "clinic__city")
@@ -35,6 +40,9 @@ class CreditAccountAdmin(ReadOnlyAdmin[CreditAccount]):
         ("Charged", {"fields": ("charged_on", "charged_today", "charged_this_month")}),
         ("Pause and freeze", {"fields": ("paused_at", "paused_until", "frozen_at", "frozen_reason")}),
     )
+
+    def label(self, row: CreditAccount) -> str:
+        return str(row.clinic)
 
     @admin.display(description="Delivery")
     def delivery(self, account: CreditAccount) -> SafeString:

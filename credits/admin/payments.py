@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -15,7 +16,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 
-from clinics.admin_base import By, ReadOnlyAdmin, ReadOnlyInline, SearchByNumber, badge
+from clinics.admin.asking import AsksRequests
+from clinics.admin.base import By, ReadOnlyAdmin, ReadOnlyInline, SearchByNumber, badge
+from credits.admin.asking import PROMO_CODES
 from credits.models import (
     GatewayDispute,
     GatewayEvent,
@@ -70,6 +73,7 @@ class GatewayEventAdmin(SearchByNumber[GatewayEvent], ReadOnlyAdmin[GatewayEvent
     fields = ("number", "event", "event_id", "standing", "note", "deliveries", "received_at", "processed_at")
     readonly_fields = ("number", "standing")
     actions = ("replay",)
+    action_form = ActionForm  # no row changes by it that could carry a reason
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("credits.change_gatewayevent")
@@ -272,8 +276,10 @@ class GatewayDisputeAdmin(InRupees, SearchByNumber[GatewayDispute], ReadOnlyAdmi
 
 
 @admin.register(PromoCode)
-class PromoCodeAdmin(ReadOnlyAdmin[PromoCode]):
-    """Codes are made and changed by two persons, so there is no form here."""
+class PromoCodeAdmin(AsksRequests[PromoCode], ReadOnlyAdmin[PromoCode]):
+    """Codes are made, changed and ended by a request that a second person approves."""
+
+    asking = PROMO_CODES
 
     list_display = ("code", "gives", "least_price", "valid_from", "valid_until", "max_uses", "sale")
     list_filter = ("is_active",)

@@ -16,7 +16,8 @@ from django.utils.formats import localize
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from clinics.admin_base import By, ReadOnlyAdmin, SearchByNumber, badge
+from clinics import audit
+from clinics.admin.base import By, ReadOnlyAdmin, SearchByNumber, badge
 from clinics.models import User
 from credits.admin.payments import rupees
 from credits.models import (
@@ -204,8 +205,20 @@ class ReviewItemAdmin(SearchByNumber[ReviewItem], ReadOnlyAdmin[ReviewItem]):
         facts: dict[str, Any] = {}
         if item is not None:
             may_close = self.may_close(request) and item.state == ReviewItem.State.OPEN
-            facts = {"dossier": Dossier.of(item), "close_form": CloseForm(item) if may_close else None}
+            facts = {
+                "dossier": Dossier.of(item),
+                "close_form": CloseForm(item) if may_close else None,
+                "ask_links": self._ask_links(request, item) if may_close else [],
+            }
         return super().change_view(request, object_id, form_url, {**facts, **(extra_context or {})})
+
+    def _ask_links(self, request: HttpRequest, item: ReviewItem) -> list[tuple[str, str]]:
+        """Credits by hand for the clinic it is about, asked for with the item named."""
+        top_up = item.top_up or (item.payment.top_up if item.payment else None)
+        if top_up is None or not request.user.has_perm("clinics.request_money"):
+            return []
+        form = reverse("admin:credits_creditaccount_ask_adjustment", args=[top_up.clinic_id])
+        return [(f"{form}?item={item.pk}", "Ask for an adjustment")]
 
     def close_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """POST <item>/close/: a person says how the matter ended; fields that are wrong come back with the page."""
@@ -227,7 +240,8 @@ class ReviewItemAdmin(SearchByNumber[ReviewItem], ReadOnlyAdmin[ReviewItem]):
         try:
             if item.state == ReviewItem.State.CLOSED:
                 raise ReviewAlreadyClosed
-            close_review(item=item, by=request.user, **form.cleaned_data)
+            with audit.because(Resolution(form.cleaned_data["resolution"]).label):
+                close_review(item=item, by=request.user, **form.cleaned_data)
         except ReviewAlreadyClosed:
             item = ReviewItem.objects.select_related("closed_by").get(pk=item.pk)
             who, when = self.closed_by_whom(item), localize(timezone.localtime(item.closed_at))

@@ -3,19 +3,21 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from clinics.admin_base import BackOfficeAdmin, By, ReadOnlyAdmin, SearchByNumber, badge
+from clinics.admin.asking import Asking, AsksRequests
+from clinics.admin.base import By, ReadOnlyAdmin, SearchByNumber, badge
+from credits.admin.asking import CASH_REFUND, PACKAGES, RULES
+from credits.admin.switching import CHARGING, TOP_UPS
 from credits.models import BillingRules, CreditPackage, TopUp
 
 TOP_UP_TONES = {TopUp.State.PAID: "good", TopUp.State.OPEN: "wait", TopUp.State.ABANDONED: "bad"}
 
 
 @admin.register(TopUp)
-class TopUpAdmin(SearchByNumber[TopUp], ReadOnlyAdmin[TopUp]):
+class TopUpAdmin(AsksRequests[TopUp], SearchByNumber[TopUp], ReadOnlyAdmin[TopUp]):
+    asking = (CASH_REFUND,)
     list_display = ("number", "clinic", "standing", "price", "bonus", "gross", "created_at", "paid_at")
     list_select_related = ("clinic",)
     list_filter = ("state",)
@@ -31,6 +33,10 @@ class TopUpAdmin(SearchByNumber[TopUp], ReadOnlyAdmin[TopUp]):
         ("Times", {"fields": ("created_at", "ordered_at", "paid_at")}),
     )
 
+    def can_ask(self, request: HttpRequest, asking: Asking, row: TopUp | None) -> bool:
+        """Only what was paid can be paid back."""
+        return super().can_ask(request, asking, row) and row is not None and row.state == TopUp.State.PAID
+
     @admin.display(description="No.")
     def number(self, top_up: TopUp) -> str:
         return str(top_up.pk)
@@ -45,8 +51,10 @@ class TopUpAdmin(SearchByNumber[TopUp], ReadOnlyAdmin[TopUp]):
 
 
 @admin.register(CreditPackage)
-class CreditPackageAdmin(ReadOnlyAdmin[CreditPackage]):
-    """What the top-up page sells. Prices are changed by two persons, so there is no form here."""
+class CreditPackageAdmin(AsksRequests[CreditPackage], ReadOnlyAdmin[CreditPackage]):
+    """What the top-up page sells. Changed by a request that a second person approves."""
+
+    asking = PACKAGES
 
     list_display = ("name", "price", "credits", "surplus", "sale", "created_at")
     ordering = ("price", "pk")
@@ -63,34 +71,18 @@ class CreditPackageAdmin(ReadOnlyAdmin[CreditPackage]):
 
 
 @admin.register(BillingRules)
-class BillingRulesAdmin(BackOfficeAdmin[BillingRules]):
-    """The one row of rules: its numbers are changed by a superuser; the switches are thrown elsewhere."""
+class BillingRulesAdmin(AsksRequests[BillingRules], ReadOnlyAdmin[BillingRules]):
+    """The one row of rules: its numbers are changed by two people, its switches thrown by one."""
+
+    asking = (RULES, CHARGING, TOP_UPS)
 
     list_display = ("name", "charging", "top_ups", "updated_at")
-    readonly_fields = ("charging_stopped_at", "top_ups_stopped_at", "updated_at")
     fieldsets: ClassVar[Any] = (
         ("Validity in days", {"fields": ("bonus_valid_days", "returned_valid_days", "held_valid_days")}),
         ("Delivery", {"fields": ("repeat_window_days", "auto_release_hours", "release_batch")}),
+        ("Disputes", {"fields": ("staff_refund_limit", "appeal_days", "dispute_hours")}),
         ("Switches", {"fields": ("charging_stopped_at", "top_ups_stopped_at", "updated_at")}),
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: BillingRules | None = None) -> bool:
-        return bool(getattr(request.user, "is_superuser", False)) and super().has_change_permission(
-            request, obj
-        )
-
-    def save_model(
-        self,
-        request: HttpRequest,
-        obj: BillingRules,
-        form: ModelForm[BillingRules],
-        change: bool,  # noqa: FBT001
-    ) -> None:
-        super().save_model(request, obj, form, change)
-        BillingRules.objects.filter(pk=obj.pk).update(updated_at=timezone.now())
 
     @admin.display(description="Rules")
     def name(self, rules: BillingRules) -> str:

@@ -12,8 +12,8 @@ from django.db import OperationalError
 from django.db.models import DateTimeField, Func
 from tqdm import tqdm
 
+from clinics import door
 from clinics.models import Clinic
-from credits.services import door
 
 # Somebody else holds the account: lock_timeout, statement_timeout, deadlock.
 BUSY: Final = frozenset({"55P03", "57014", "40P01"})

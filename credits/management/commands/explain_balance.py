@@ -1,23 +1,12 @@
 """`manage.py explain_balance CLINIC`: why is this balance what it is? Ids only, no personal data."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db.models import Count, Sum
-from django.utils import timezone
-from django.utils.formats import number_format
 
-from clinics.models import Clinic
 from credits.management.clinic_command import find_clinic
-from credits.models import CreditAccount, CreditGrant, CreditTransaction, Reversal
-from credits.services import verification
-from leads.models import Lead
-
-LAST_MOVEMENTS: Final = 10
+from credits.services.explain import explain
 
 
 class Command(BaseCommand):
@@ -27,107 +16,12 @@ class Command(BaseCommand):
         parser.add_argument("clinic", metavar="CLINIC", help="slug or id")
 
     def handle(self, *args: Any, clinic: str, **options: Any) -> None:
-        found = find_clinic(clinic)
-        with verification.snapshot():  # all of it of one moment
-            for line in explanation(found):
-                self.stdout.write(line)
-
-
-def explanation(clinic: Clinic) -> Iterator[str]:
-    account = CreditAccount.objects.get(clinic=clinic)
-    yield f"Clinic {clinic.pk}, {clinic.slug}: balance {money(account.balance)}, owed {money(account.owed)}"
-    yield f"{account.last_sequence} movements, account last written {moment(account.last_posted_at)}"
-    yield from limits(account)
-    yield from section("What came and went", totals(clinic), "nothing yet")
-    yield from section("What is left, in the order it is spent", unspent(clinic), "nothing")
-    yield from section("What is owed", losses(clinic), "nothing")
-    yield from section("Leads that wait", waiting(clinic), "none")
-    yield from section(f"Last {LAST_MOVEMENTS} movements", last_movements(clinic), "none")
-    moved = CreditTransaction.objects.filter(clinic=clinic).aggregate(total=Sum("amount"))["total"] or 0
-    left = CreditGrant.objects.filter(clinic=clinic).aggregate(total=Sum("remaining"))["total"] or 0
-    if not moved == left == account.balance:
-        yield ""
-        yield f"This does not add up: movements {money(moved)}, grants {money(left)}. Run verify_ledger."
-
-
-def section(title: str, lines: Iterator[str], otherwise: str) -> Iterator[str]:
-    yield ""
-    yield title
-    empty = True
-    for line in lines:
-        empty = False
-        yield f"  {line}"
-    if empty:
-        yield f"  {otherwise}"
-
-
-def limits(account: CreditAccount) -> Iterator[str]:
-    if account.frozen_at:
-        yield f"Delivery is frozen since {moment(account.frozen_at)}: {account.frozen_reason}"
-    if account.owed:
-        yield "Delivery is frozen while anything is owed"
-    if account.paused_at:
-        end = f" until {moment(account.paused_until)}" if account.paused_until else ""
-        yield f"Delivery is paused since {moment(account.paused_at)}{end}"
-    caps = {
-        f"per day {money(account.charged_today)} of": account.daily_cap,
-        f"per month {money(account.charged_this_month)} of": account.monthly_cap,
-        "per lead": account.highest_cost,
-    }
-    for name, cap in caps.items():
-        if cap is not None:
-            yield f"Limit {name} {money(cap)} (charges of {account.charged_on})"
-
-
-def totals(clinic: Clinic) -> Iterator[str]:
-    sums = CreditTransaction.objects.filter(clinic=clinic).values("transaction_type")
-    for total in sums.annotate(count=Count("pk"), credits=Sum("amount")).order_by("transaction_type"):
-        yield f"{total['transaction_type']:<11}{total['count']:>7} ×{money(total['credits']):>17}"
-
-
-def unspent(clinic: Clinic) -> Iterator[str]:
-    grants = CreditGrant.objects.filter(clinic=clinic, open=True).order_by("expires_at", "pk")
-    for grant in grants.select_related("transaction", "purchase", "origin__grant__transaction"):
-        end = f"until {moment(grant.expires_at)}" if grant.expires_at else "never expires"
-        yield f"{grant.kind:<9}{money(grant.remaining):>15} of {money(grant.amount)}, {end}, {source(grant)}"
-
-
-def source(grant: CreditGrant) -> str:
-    """The purchase or payment behind a grant, also behind one that came back."""
-    back = f", came back with movement {grant.transaction.sequence}" if grant.origin else ""
-    first = grant
-    while first.origin is not None:
-        first = first.origin.grant
-    if first.purchase is not None:
-        return f"top-up {first.purchase.pk}, {first.purchase.razorpay_payment_id}{back}"
-    payment_id = first.transaction.payment_id
-    return f"{payment_id or f'movement {first.transaction.sequence}'}{back}"
-
-
-def losses(clinic: Clinic) -> Iterator[str]:
-    for loss in Reversal.objects.filter(top_up__clinic=clinic, owed_open__gt=0).order_by("pk"):
-        taken = f"{money(loss.paid_share)} paid and {money(loss.bonus_share)} bonus credits"
-        yield f"{money(loss.owed_open)} for {loss.key} of top-up {loss.top_up_id} ({taken} were lost)"
-
-
-def waiting(clinic: Clinic) -> Iterator[str]:
-    held = Lead.objects.held().filter(clinic=clinic).values("held_reason")
-    for group in held.annotate(count=Count("pk"), credits=Sum("cost")).order_by("held_reason"):
-        label = Lead.HeldReason(group["held_reason"]).label
-        yield f"{group['held_reason']:<11}{group['count']:>7} for {money(group['credits'])} credits ({label})"
-
-
-def last_movements(clinic: Clinic) -> Iterator[str]:
-    for row in CreditTransaction.objects.filter(clinic=clinic).newest_first()[:LAST_MOVEMENTS]:
-        yield (
-            f"{row.sequence:>7}  {moment(row.created_at)}  {row.transaction_type:<10}"
-            f"{money(row.amount):>15} → {money(row.balance_after):>15}  {row.description}"
-        )
-
-
-def money(amount: Decimal | int) -> str:
-    return number_format(amount, 2, force_grouping=True)
-
-
-def moment(at: datetime) -> str:
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M} IST"
+        explanation = explain(find_clinic(clinic))
+        for line in explanation.summary:
+            self.stdout.write(line)
+        for section in explanation.sections:
+            self.stdout.write(f"\n{section.title}")
+            for line in section.lines or (section.otherwise,):
+                self.stdout.write(f"  {line}")
+        if explanation.problem:
+            self.stdout.write(f"\n{explanation.problem}")
