@@ -9,7 +9,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from clinics import audit
+
+    with audit.command(sys.argv):
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from django.core.management.commands.migrate import Command as MigrateCommand
 from django.db import connections
 
 from billing_site.rights import grant_web_role
+from clinics import audit
 
 
 class Command(MigrateCommand):
@@ -18,6 +19,7 @@ class Command(MigrateCommand):
         parser.set_defaults(database="owner")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        audit.tell_session(connections[options["database"]])
         super().handle(*args, **options)
         if options["plan"] or options["check_unapplied"] or options["app_label"]:
             return

@@ -16,10 +16,13 @@ from django.db import connection, transaction
 
 from clinics.models import Clinic, Membership, User
 from credits.services.ledger import BillingService, Enquiry
+from disputes.models import DisputeType, LeadDispute
+from disputes.services import cases
 from leads.models import ContactAttempt, Lead, Treatment, TreatmentPackage
 from leads.services.intake import current_notice
 from leads.services.status import change_status
 
+OWNER: Final = "owner"
 PASSWORD: Final = "demo12345!"  # noqa: S105 - public on purpose; refused outside DEBUG
 
 
@@ -39,6 +42,15 @@ class Offer:
     price: int
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the clinic says against a lead, and how far staff have come with it."""
+
+    reason: DisputeType
+    text: str
+    ending: str = "pending"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """One enquiry. `offer` counts the clinic's offers; `status` is what the clinic made of the lead."""
@@ -55,6 +67,7 @@ class Patient:
     status: str = "new"
     suspicious: bool = False
     ending: str = ""
+    dispute: Case | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,15 @@ SUNRISE: Final = DemoClinic(
         ),
         Patient(name="Asha Patel", phone="+919876540101", offer=1, message="Whitening as well, please."),
         Patient(name="Vikram Desai", phone="+919876540106", offer=5, source="google", status="contacted"),
-        Patient(name="Neha Trivedi", phone="+919876540107", offer=0, status="lost"),
+        Patient(
+            name="Neha Trivedi",
+            phone="+919876540107",
+            offer=0,
+            status="lost",
+            dispute=Case(
+                DisputeType.INVALID_CONTACT, "Rang four times on two days. The number is out of service."
+            ),
+        ),
         Patient(
             name="Sanjay Parmar",
             phone="+919876540108",
@@ -129,9 +150,21 @@ SUNRISE: Final = DemoClinic(
             intent="whatsapp",
         ),
         Patient(name="Diya Nair", phone="+919876540109", offer=2, guardian="Suresh Nair", city="Ahmedabad"),
-        Patient(name="Farhan Pathan", phone="+919876540110", offer=1, source="google", status="lost"),
         Patient(
-            name="Harsh Vyas", phone="+919876540111", offer=None, procedure="Wisdom tooth", intent="inquiry"
+            name="Farhan Pathan",
+            phone="+919876540110",
+            offer=1,
+            source="google",
+            status="lost",
+            dispute=Case(DisputeType.OUTSIDE_AREA, "Lives in Surat and cannot come to us.", "approved"),
+        ),
+        Patient(
+            name="Harsh Vyas",
+            phone="+919876540111",
+            offer=None,
+            procedure="Wisdom tooth",
+            intent="inquiry",
+            dispute=Case(DisputeType.WRONG_TREATMENT, "Wanted an eye doctor. We are dentists.", "asked"),
         ),
         Patient(name="Deepa Rana", phone="+919876540112", offer=0, message="Two adults, one visit."),
         Patient(
@@ -175,7 +208,13 @@ LOTUS: Final = DemoClinic(
         Patient(name="Aditya Singh", phone="+919876550102", offer=2, message="Hairline.", status="contacted"),
         Patient(name="Ritika Jain", phone="+919876550103", offer=1, intent="whatsapp", status="converted"),
         Patient(name="Mohammed Ali", phone="+919876550104", offer=3, source="google", status="contacted"),
-        Patient(name="Geeta Sharma", phone="+919876550105", offer=0, status="lost"),
+        Patient(
+            name="Geeta Sharma",
+            phone="+919876550105",
+            offer=0,
+            status="lost",
+            dispute=Case(DisputeType.SPAM, "Only wanted to sell us something.", "rejected"),
+        ),
         Patient(name="Ritika Jain", phone="+919876550103", offer=0, message="A peel before the wedding."),
         Patient(name="Tanvi Agarwal", phone="+919876550106", offer=1, message="How many sessions?"),
         Patient(name="Yash Choudhary", phone="+919876550107", offer=2, intent="chat", status="contacted"),
@@ -195,16 +234,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, verbosity: int, **options: Any) -> None:
         if not environ.Env().bool("DEBUG", default=False):
             raise CommandError("The demo's password is public, so it is only made with DEBUG on.")
-        with transaction.atomic():
+        # Staff are made as the owner, as the first superuser is: the web's role gives nobody a right alone.
+        with transaction.atomic(using=OWNER), transaction.atomic():
             with connection.cursor() as cursor:  # two at once: one demo
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('seed_demo', 0))")
             if Clinic.objects.exists():
                 raise CommandError("There are clinics already; the demo is only for an empty database.")
             password = make_password(PASSWORD)  # hashed once: it takes longer than all the rest
-            for demo in (SUNRISE, LOTUS):
-                make_clinic(demo, password)
+            disputed = [case for demo in (SUNRISE, LOTUS) for case in make_clinic(demo, password)]
             for person in STAFF:
                 make_staff(person, password)
+        with transaction.atomic():  # once those who decide are there for the web's role too
+            for lead, case in disputed:
+                dispute(lead, case)
         if verbosity:
             self.stdout.write(sign_ins())
 
@@ -218,15 +260,16 @@ def sign_ins() -> str:
     return "\n".join(lines)
 
 
-def make_clinic(demo: DemoClinic, password: str) -> None:
+def make_clinic(demo: DemoClinic, password: str) -> list[tuple[Lead, Case]]:
+    """The clinic with its people, offers and leads; returns those it disputes."""
     clinic = Clinic.objects.create(**demo.facts, is_active=True)
     members = [make_user(person, password) for person in demo.people]
     for user, person in zip(members, demo.people, strict=True):
         Membership.objects.create(user=user, clinic=clinic, role=person.role)
     packages = [make_package(clinic, offer) for offer in demo.offers]
     BillingService.add_credits(clinic.pk, Decimal(demo.credits), "Welcome credits", idempotency_key="demo")
-    for patient in demo.patients:
-        receive(clinic, packages, patient, members)
+    leads = [(receive(clinic, packages, patient, members), patient.dispute) for patient in demo.patients]
+    return [(lead, case) for lead, case in leads if case is not None]
 
 
 def make_package(clinic: Clinic, offer: Offer) -> TreatmentPackage:
@@ -240,7 +283,7 @@ def make_package(clinic: Clinic, offer: Offer) -> TreatmentPackage:
 
 def receive(
     clinic: Clinic, packages: Sequence[TreatmentPackage], patient: Patient, members: Sequence[User]
-) -> None:
+) -> Lead:
     """One enquiry, delivered or not as the rules say, and what became of it since."""
     delivery = BillingService.deliver_lead(
         Enquiry(
@@ -266,6 +309,7 @@ def receive(
         BillingService.withdraw_lead(delivery.lead_id)
     elif patient.status != Lead.Status.NEW:
         work_on(Lead.objects.get(pk=delivery.lead_id), patient, members[-1])
+    return Lead.objects.select_related("clinic").get(pk=delivery.lead_id)
 
 
 def work_on(lead: Lead, patient: Patient, member: User) -> None:
@@ -275,10 +319,44 @@ def work_on(lead: Lead, patient: Patient, member: User) -> None:
     change_status(lead=lead, status=Lead.Status(patient.status), by=member)
 
 
+def dispute(lead: Lead, case: Case) -> None:
+    """The owner disputes a lead, and the resolver does what the case says."""
+    owner = User.objects.get(memberships__clinic=lead.clinic, memberships__role=Membership.Role.OWNER)
+    resolver = User.objects.get(email="resolver@staff.example")
+    filed = cases.file_dispute(
+        clinic=lead.clinic, lead=lead, dispute_type=case.reason, description=case.text, by=owner
+    )
+    if case.ending == "approved":
+        cases.approve(
+            dispute=filed,
+            amount=lead.cost,
+            reason_code=LeadDispute.ReasonCode.CONFIRMED,
+            notes="The enquiry itself names Surat. All credits are back.",
+            by=resolver,
+        )
+    elif case.ending == "rejected":
+        cases.reject(
+            dispute=filed,
+            reason_code=LeadDispute.ReasonCode.LEAD_WAS_GOOD,
+            notes="We rang the number: a patient answered and still waits for your call.",
+            by=resolver,
+        )
+    elif case.ending == "asked":
+        cases.ask_clinic(
+            dispute=filed, text="The enquiry says «wisdom tooth». What did the patient say?", by=resolver
+        )
+
+
 def make_staff(person: Person, password: str) -> None:
-    user = make_user(person, password, is_staff=True, is_superuser=person.role == "superuser")
-    user.groups.set(Group.objects.filter(name=person.role))
+    user = User.objects.using(OWNER).create(
+        email=person.email,
+        full_name=person.name,
+        password=password,
+        is_staff=True,
+        is_superuser=person.role == "superuser",
+    )
+    user.groups.set(Group.objects.using(OWNER).filter(name=person.role))
 
 
-def make_user(person: Person, password: str, **fields: Any) -> User:
-    return User.objects.create(email=person.email, full_name=person.name, password=password, **fields)
+def make_user(person: Person, password: str) -> User:
+    return User.objects.create(email=person.email, full_name=person.name, password=password)
