@@ -5,6 +5,7 @@ Guards read the environment rather than `settings.DEBUG`, which a test runner se
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import environ
@@ -35,6 +36,30 @@ def secret_key_is_a_secret(app_configs: Any, **kwargs: Any) -> list[CheckMessage
         return []
     problem = secret_problem("SECRET_KEY", settings.SECRET_KEY)
     return [problem] if problem else []
+
+
+@register(Tags.security)
+def staff_need_a_second_factor(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if environ.Env().bool("DEBUG", default=False) or settings.STAFF_MFA_REQUIRED:
+        return []
+    return [Error("STAFF_MFA_REQUIRED is off", hint="See .env.example.", id="billing_site.E008")]
+
+
+@register(Tags.security)
+def evidence_is_private(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Files of disputes may show patients' numbers: they lie below no folder that is handed out, chosen on purpose."""
+    if environ.Env().bool("DEBUG", default=False):
+        return []
+    problems = []
+    if not environ.Env().str("EVIDENCE_DIR", default=""):
+        problems.append("EVIDENCE_DIR is not set")
+    elif not settings.EVIDENCE_DIR.is_absolute():
+        problems.append("EVIDENCE_DIR is not an absolute path")
+    folder = settings.EVIDENCE_DIR.resolve()
+    handed_out = [settings.STATIC_ROOT, settings.MEDIA_ROOT, *settings.STATICFILES_DIRS]
+    if any(folder.is_relative_to(Path(str(root)).resolve()) for root in handed_out if root):
+        problems.append("EVIDENCE_DIR lies below a folder that is handed out to everybody")
+    return [Error(problem, hint="See .env.example.", id="billing_site.E009") for problem in problems]
 
 
 @register(Tags.security)
@@ -98,7 +123,12 @@ def refuse_unsafe_start() -> None:
     Raises ImproperlyConfigured with all that is wrong. A database that is away at this moment refuses nothing:
     the site starts and answers 503 until it is back.
     """
-    found = [*secret_key_is_a_secret(None), *gateway_is_set_up(None)]
+    found = [
+        *secret_key_is_a_secret(None),
+        *staff_need_a_second_factor(None),
+        *evidence_is_private(None),
+        *gateway_is_set_up(None),
+    ]
     if not environ.Env().bool("DEBUG", default=False):
         with suppress(DatabaseError):
             found += database_is_fit_for_money(None, databases=["default"])

@@ -5,6 +5,7 @@
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # what was signed or encrypted before
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -32,6 +34,7 @@ INSTALLED_APPS = [
     "clinics",
     "leads",
     "credits",
+    "disputes",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -43,6 +46,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "rest_framework",
     "knox",
     "phonenumber_field",
@@ -53,6 +57,7 @@ INSTALLED_APPS = [
     "lucide",
     "csp",
     "django_structlog",
+    "pgtrigger",
 ]
 
 MIDDLEWARE = [
@@ -71,6 +76,8 @@ MIDDLEWARE = [
     "billing_site.middleware.PrivatePagesMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "clinics.audit.AuditMiddleware",
+    "billing_site.second_factor.StaffSecondFactorMiddleware",
 ]
 
 ROOT_URLCONF = "billing_site.urls"
@@ -155,7 +162,15 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are made by invitation: the link in the mail is the proof
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/5m/key,30/m/ip"}
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/5m/key,30/m/ip", "reauthenticate": "10/5m/user"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds; also for our own steps, see clinics/step_up.py
+STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=not DEBUG)
+MFA_ADAPTER = "clinics.sign_in.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Clinic Credits"
+MFA_TOTP_TOLERANCE = 0  # a used code is remembered for one period: with more tolerance it would work twice
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DEBUG else "https"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
@@ -172,7 +187,14 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "UNICODE_JSON": True,
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # also of all text fields beside files
+DATA_UPLOAD_MAX_NUMBER_FILES = 20
+
+# --- files that clinics send with a dispute -------------------------------------------------------
+# Below no folder that a web server hands out; made at the first use, for this user alone.
+EVIDENCE_DIR = Path(env.str("EVIDENCE_DIR", default="") or BASE_DIR / ".evidence")
+# The dotted path of a callable that takes a file's path and says whether it is clean; empty: none.
+EVIDENCE_SCANNER = env.str("EVIDENCE_SCANNER", default="")
 
 # --- language, time and money on pages ------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -186,7 +208,14 @@ PHONENUMBER_DB_FORMAT = "E164"
 # --- static files ---------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "billing_site" / "static"]
+# Chart.js comes in the wheel of an admin theme that is neither installed as an app nor imported: find_spec only
+# says where its files are, and this one folder is all that is served of them.
+UNFOLD_SPEC = find_spec("unfold")
+UNFOLD_DIR = Path(UNFOLD_SPEC.origin).parent if UNFOLD_SPEC and UNFOLD_SPEC.origin else None
+STATICFILES_DIRS = [
+    BASE_DIR / "billing_site" / "static",
+    *([("chart", UNFOLD_DIR / "static" / "unfold" / "js" / "chart")] if UNFOLD_DIR else []),
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
