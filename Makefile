@@ -16,7 +16,7 @@ test: .venv/installed-dev
 	$(TEST) $(VENV) -m pytest -n auto --dist loadgroup
 
 test-full: .venv/installed-dev
-	$(TEST) LEDGER_EXAMPLES=1000 PAYMENT_STORM=full $(VENV) -m pytest -n auto --dist loadgroup
+	$(TEST) LEDGER_EXAMPLES=1000 PAYMENT_STORM=full DISPUTE_RACES=full $(VENV) -m pytest -n auto --dist loadgroup
 
 check: .venv/installed-dev
 	$(VENV) -m ruff check .

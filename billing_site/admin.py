@@ -2,9 +2,11 @@
 
 from typing import Any
 
-import allauth.account.admin  # noqa: F401  (registers what is taken out below)
+import allauth.account.admin
+import allauth.mfa.admin  # noqa: F401
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
@@ -13,11 +15,15 @@ from django.shortcuts import redirect
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 
-from clinics.admin import ClinicAdmin
-from clinics.admin_base import BackOfficeAdmin, badge
+from billing_site import admin_requests
+from billing_site.admin_index import AdminIndex
+from clinics.admin.base import BackOfficeAdmin, badge
+from clinics.admin.clinics import ClinicAdmin
 from clinics.models import Clinic
 from credits.admin.ledger import delivery_badge
 from leads.models import Lead
+
+__all__ = ["admin_requests"]
 
 MOST_HELD_SHOWN = 1_000
 
@@ -46,10 +52,13 @@ admin.site.site_url = None
 admin.site.empty_value_display = "–"
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.password_change = change_password  # type: ignore[method-assign,assignment]
+admin.site.index = AdminIndex(admin.site.index)  # type: ignore[method-assign,assignment]
 admin.site.autocomplete_view = choices  # type: ignore[method-assign]
 admin.site.disable_action("delete_selected")
 # Addresses are the users' own column; rows of allauth's table follow it.
 admin.site.unregister(EmailAddress)
+# Second factors are their owners' own affair; a lost one is reset by a command.
+admin.site.unregister(Authenticator)
 
 
 @admin.register(Clinic)

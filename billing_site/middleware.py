@@ -8,9 +8,10 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
 from django.views.defaults import server_error as default_server_error
 
-from clinics.surfaces import error, wants_html
+from clinics.surfaces import declared_length, error, wants_html
 
 # SQLSTATEs that say «not now» rather than «wrong»: lock timeout, statement timeout, deadlock, serialization,
 # read-only server, too many connections, and the server going down or being away (class 57P, 08).
@@ -30,17 +31,35 @@ def is_database_busy(exc: BaseException | None) -> bool:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body above the limit before anything reads it; no route takes files yet."""
+    """Refuses a body above the limit before anything reads it. Routes that take files (`most_multipart_bytes`) have a
+    higher one, for multipart bodies alone."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if length.isdecimal() and int(length) > limit:
-            return error(413, "too_large", f"At most {limit // 1024} KB can be sent at once.")
-        return self.get_response(request)
+        length, limit = declared_length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if length > limit and request.content_type == "multipart/form-data":
+            limit = max(limit, multipart_limit(request))
+        if length <= limit:
+            return self.get_response(request)
+        return too_large(request, limit)
+
+
+def multipart_limit(request: HttpRequest) -> int:
+    """What the route says it takes, in bytes; 0 for the usual."""
+    try:
+        return getattr(resolve(request.path_info).func, "most_multipart_bytes", 0)
+    except Resolver404:
+        return 0
+
+
+def too_large(request: HttpRequest, limit: int) -> HttpResponse:
+    size = f"{limit // 1024**2} MB" if limit > 1024**2 else f"{limit // 1024} KB"
+    message = f"At most {size} can be sent at once."
+    if wants_html(request):
+        return render(request, "refused.html", {"reason": message}, status=413)
+    return error(413, "too_large", message)
 
 
 class DatabaseBusyMiddleware:

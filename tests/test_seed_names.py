@@ -122,7 +122,7 @@ def test_log_lines(row: list[str]) -> None:
     start = ticked(row[0])[0].partition("{")[0]
     sources = [
         path
-        for app in ("clinics", "leads", "credits")
+        for app in ("clinics", "leads", "credits", "disputes")
         for path in (ROOT / app).rglob("*.py")
         if start in path.read_text()
     ]

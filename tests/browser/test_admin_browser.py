@@ -11,6 +11,7 @@ from clinics.models import Clinic, Membership, User
 from tests import factories
 from tests.browser.conftest import PASSWORD, Visitor, wait_until_nobody_is_connected
 from tests.site.back_office import first_of, make_rows, page, registered
+from tests.site.test_request_pages import what_to_ask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -78,7 +79,17 @@ def test_every_page_keeps_to_the_content_policy_and_fits_the_screen(office: Offi
         office.look_at(page(model, "add"))
     clinic, member = Clinic.objects.order_by("pk")[0], first_of("clinics.user")
     office.look_at(page("clinics.clinic", "invite-owner", clinic.pk))
+    for form, _ in what_to_ask(clinic).values():
+        office.look_at(form)
+    office.look_at(page("clinics.staffrequest", "change", first_of("clinics.staffrequest")))
+    shown = office.page.locator("#request-shown").bounding_box()
+    assert shown
+    assert shown["width"] > 300, "what is decided on is seen"
+    office.look_at(page("credits.billingrules", "switch-charging", 1))
+    office.look_at(page("credits.creditaccount", "switch-freeze", clinic.pk))
     office.look_at(page("clinics.clinic", "history", clinic.pk))
+    office.look_at(page("credits.creditaccount", "explain", clinic.pk))
+    office.look_at(page("leads.lead", "who-saw", first_of("leads.lead")))
     office.look_at(page("clinics.user", "password", member))
     office.look_at(page("credits.credittransaction", "") + f"?q=clinic+{clinic.pk}")
 
@@ -94,6 +105,7 @@ def test_a_membership_is_added_with_completion_and_a_clinics_first_owner_invited
     choose(tab, "user", "asha@lotus", "asha@lotus.example")
     choose(tab, "clinic", "lotus", "Lotus, Ahmedabad 380006 (lotus)")
     tab.select_option("select[name=role]", "billing")
+    tab.fill("input[name=audit_reason]", "Joined the clinic")
     tab.click("input[name=_save]")
     office.check()
     assert Membership.objects.get(user=member).clinic == clinic
@@ -121,6 +133,7 @@ def test_the_controls_of_a_list_work_without_inline_scripts(office: OfficeVisito
     office.look_at(page("clinics.apitoken", ""))
     tab.check("input.action-select >> nth=0")
     tab.select_option("select[name=action]", "revoke")
+    tab.fill("input[name=audit_reason]", "Laptop lost")
     tab.click("button[title='Run the selected action']")
     expect(tab.locator(".messagelist")).to_contain_text("Revoked: 1.")
     office.check()

@@ -22,6 +22,7 @@ from credits.models import CreditAccount, CreditTransaction
 from credits.services.ledger import BillingService
 from leads.models import Lead, Treatment
 from tests import factories
+from tests.site.back_office import WHY, sign_in
 from tests.web_server import web_server
 
 ENQUIRIES, CLIENTS, CLINICS = 1000, 8, 50
@@ -82,12 +83,12 @@ def test_a_thousand_enquiries_from_eight_clients_are_stored_and_charged_exactly_
 
 def activate_by_a_first_owner(client: Client, number: int) -> list[Clinic]:
     """As staff do it: the button of the clinic's page in the admin."""
-    client.force_login(factories.UserFactory.create(is_staff=True, is_superuser=True))
+    sign_in(client, factories.UserFactory.create(is_staff=True, is_superuser=True))
     clinics = list(Clinic.objects.order_by("pk")[:number])
     for clinic in clinics:
         client.post(
             reverse("admin:clinics_clinic_invite_owner", args=[clinic.pk]),
-            {"email": f"owner{clinic.pk}@example.com", "full_name": "First Owner"},
+            {"email": f"owner{clinic.pk}@example.com", "full_name": "First Owner", "audit_reason": WHY},
         )
     assert Membership.objects.filter(role="owner", is_active=True).count() == number
     assert Clinic.objects.active().count() == number

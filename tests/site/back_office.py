@@ -3,18 +3,23 @@
 import json
 import re
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import Model
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
 from clinics.models import ApiToken, Clinic, IdempotencyKey, Partner, User
+from clinics.second_factor import encrypted
 from credits.models import (
     GatewayDispute,
     GatewayEvent,
@@ -26,8 +31,10 @@ from credits.models import (
     TopUp,
 )
 from credits.services.ledger import BillingService
+from disputes.models import Evidence
 from leads.models import ContactAttempt, ContactView, Lead, LeadStatusChange
 from tests import factories
+from tests.site import requesting
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "staff_rights.md"
 GROUPS: Final = ("support", "resolver", "finance", "auditor", "user admin")
@@ -38,6 +45,8 @@ PATIENT: Final = {
     "guardian_name": "Farhan Qureshi",
     "procedure_name": "Rhinoplasty for my daughter",
 }
+WHY: Final = "The clinic asked for it"
+TOTP_SECRET: Final = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PATIENT_PHONE: Final = "+919876500000"
 # How a patient could show up in a page: any of these would be a leak.
 TRACES: Final = ("Zubeida", "Qureshi", "patient.example", "wedding", "Rhinoplasty", "9876500", "98765 00")
@@ -49,7 +58,7 @@ def table_of_rights() -> dict[str, dict[str, frozenset[str]]]:
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {
         row[0]: {
-            column: frozenset(re.findall(r"[a-z]+", cell))
+            column: frozenset(re.findall(r"[a-z_]+", cell))
             for column, cell in zip(head[1:], row[1:], strict=True)
         }
         for row in rows
@@ -70,8 +79,32 @@ def person(who: str) -> User:
 
 def signed_in(who: str) -> Client:
     client = Client()
-    client.force_login(person(who))
+    sign_in(client, person(who))
     return client
+
+
+def sign_in(client: Client, user: User, *, minutes_ago: float = 0, with_code: bool = False) -> None:
+    """As on the sign-in page: with a password, and if asked for with a code of an app that the user then has.
+
+    `force_login` alone records no proof: to whatever asks «is it still you?» such a session is an old one.
+    """
+    client.force_login(user)
+    request = HttpRequest()
+    request.session = client.session
+    record_authentication(request, user, method="password")
+    if with_code:
+        factor, _ = Authenticator.objects.get_or_create(
+            user=user, type="totp", defaults={"data": {"secret": encrypted(TOTP_SECRET)}}
+        )
+        record_authentication(request, user, method="mfa", id=factor.pk, type="totp")
+    grow_old(request.session, minutes_ago)
+
+
+def grow_old(session: SessionBase, minutes: float) -> None:
+    """So many minutes go by since the session's last proof."""
+    for record in session[AUTHENTICATION_METHODS_SESSION_KEY]:
+        record["at"] -= minutes * 60
+    session.save()
 
 
 def page(model: str, name: str, *args: Any) -> str:
@@ -91,7 +124,11 @@ def _rows_of_one_clinic(number: int) -> None:
     member = factories.member_of(clinic, "owner", password=None)
     purchase = factories.paid_top_up(clinic, 5000, 500)
     lead = factories.deliver(clinic, PATIENT_PHONE, price=7000, **PATIENT)
-    BillingService.refund_lead(lead.pk, Decimal("10.00"), "Wrong number")
+    disputed = factories.refund(lead, 10)
+    Evidence.objects.create(
+        dispute=disputed, position=1, stored_name=f"{disputed.pk:032x}.png", original_name="calls.png",
+        media_type="image/png", byte_size=2_000, sha256="0" * 64, uploaded_by=member,
+    )  # fmt: skip
     BillingService.take_back_top_up(purchase.pk, f"rfnd_{purchase.pk}", 10_000)
     factories.PackageFactory.create(clinic=clinic)
     partner = Partner.objects.create(
@@ -106,6 +143,9 @@ def _rows_of_one_clinic(number: int) -> None:
         caller=f"token:{token.token_key}", route="contact", key=f"key-{number}", body_hmac=b"0" * 32
     )
     payment_facts(purchase, number)
+    requesting.ask(requesting.Kind.ADJUSTMENT, clinic=clinic)
+    requesting.ask(requesting.Kind.STAFF_RIGHTS, user=member)
+    requesting.refund_request(factories.deliver(clinic, 1))
 
 
 def payment_facts(purchase: TopUp, number: int) -> ReviewItem:
@@ -146,10 +186,18 @@ def happenings(lead: Lead, member: User, count: int) -> None:
         ContactView.objects.create(lead=lead, viewer=member, seen_on=today - timedelta(days=number))
 
 
-def first_of(model: str) -> Any:
-    """The key of a row to open; of users, one who is neither staff nor superuser."""
+# Whose requests somebody sees who does not see all.
+KIND_SEEN_BY: Final = {"resolver": "dispute_refund", "user admin": "staff_rights"}
+
+
+def first_of(model: str, who: str = "superuser") -> Any:
+    """The key of a row to open that `who` may see; of users, one who is neither staff nor superuser."""
     rows = apps.get_model(model)._default_manager.order_by("pk")
-    return (rows.filter(is_staff=False) if model == "clinics.user" else rows).values_list("pk", flat=True)[0]
+    if model == "clinics.user":
+        rows = rows.filter(is_staff=False)
+    if model == "clinics.staffrequest" and who in KIND_SEEN_BY:
+        rows = rows.filter(kind=KIND_SEEN_BY[who])
+    return rows.values_list("pk", flat=True)[0]
 
 
 def form_data(response: Any) -> dict[str, str]:
@@ -165,6 +213,8 @@ def form_data(response: Any) -> dict[str, str]:
                 data[field.html_name] = value  # type: ignore[assignment]
             elif value is not None and value is not False:
                 data[field.html_name] = "on" if value is True else field.field.prepare_value(value)
+            if field.name == "audit_reason":
+                data[field.html_name] = WHY
     return data
 
 

@@ -39,7 +39,7 @@ def values_of(model: str, key: Any) -> dict[str, Any]:
 
 def test_what_is_read_only_takes_in_all_money_leads_prices_and_tokens() -> None:
     of_money = {model._meta.label_lower for model in apps.get_app_config("credits").get_models()}
-    assert of_money - set(READ_ONLY) == {"credits.billingrules"}
+    assert of_money <= set(READ_ONLY)
     assert {"leads.lead", "leads.pricingtier", "leads.pricingversion", "clinics.apitoken"} <= set(READ_ONLY)
 
 
@@ -118,21 +118,19 @@ def test_rows_forged_into_a_clinics_form_are_ignored(funded_clinic: Clinic) -> N
     assert CreditAccount.objects.get(pk=funded_clinic.pk).balance == 1000
 
 
-def test_a_superuser_changes_the_rules_numbers_but_throws_no_switch() -> None:
-    client = signed_in("superuser")
+def test_nobody_changes_the_rules_on_their_page() -> None:
+    before = BillingRules.objects.values().get()
+    numbers = {name: value for name, value in before.items() if value is not None}
     address = page("credits.billingrules", "change", 1)
-    data = form_data(client.get(address))
     forged = {
         "charging_stopped_at_0": "2026-11-22",
         "charging_stopped_at_1": "10:00",
-        "top_ups_stopped_at": "2026-11-22",
+        "held_valid_days": "21",
     }
-    assert client.post(address, {**data, **forged, "held_valid_days": "21"}).status_code == 302
-    rules = BillingRules.objects.get()
-    assert (rules.held_valid_days, rules.charging_stopped_at, rules.top_ups_stopped_at) == (21, None, None)
-    for who in ("finance", "auditor"):
-        assert signed_in(who).post(address, {**data, "held_valid_days": "1"}).status_code == 403
-    assert client.post(page("credits.billingrules", "add"), data).status_code == 403
+    for who in ("superuser", "finance", "auditor"):
+        assert signed_in(who).post(address, {**numbers, **forged}).status_code == 403
+        assert signed_in(who).post(page("credits.billingrules", "add"), forged).status_code == 403
+    assert BillingRules.objects.values().get() == before
 
 
 def test_a_long_list_says_what_it_knows_counts_nothing_and_ends(clinic: Clinic) -> None:
@@ -195,7 +193,7 @@ def test_a_clinics_rows_can_be_narrowed_to_a_type_and_the_whole_ledger_not() -> 
     clinic = Clinic.objects.order_by("pk")[0]
     client, address = signed_in("finance"), page("credits.credittransaction", "")
     response = client.get(address, {"q": f"clinic {clinic.pk}", "type": "deduction"})
-    assert [row.transaction_type for row in response.context["cl"].result_list] == ["deduction"]
+    assert [row.transaction_type for row in response.context["cl"].result_list] == ["deduction"] * 2
     assert "By type" in response.content.decode()
     assert "By type" not in client.get(address).content.decode()
 

@@ -7,9 +7,11 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Group
 from django.test import Client
 
-from clinics.models import Membership, User
+from clinics.models import Clinic, Membership, User
+from clinics.staff_rights import rights_of
 from tests import factories
-from tests.site.back_office import form_data, page, person, signed_in
+from tests.site.back_office import WHY, form_data, page, person, sign_in, signed_in
+from tests.site.requesting import two_people_set
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +28,7 @@ def change(client: Client, user: User, **values: Any) -> Any:
 def test_a_user_admin_adds_a_member_whose_address_is_kept_in_lower_case() -> None:
     response = signed_in("user admin").post(
         page("clinics.user", "add"),
-        {"email": "Asha@Care.Example", "full_name": "Asha", "usable_password": "false"},
+        {"email": "Asha@Care.Example", "full_name": "Asha", "usable_password": "false", "audit_reason": WHY},
     )
     assert response.status_code == 302
     newcomer = User.objects.get(full_name="Asha")
@@ -41,33 +43,61 @@ def test_the_same_address_in_other_letters_is_refused() -> None:
     factories.UserFactory.create(email="asha@care.example")
     response = signed_in("user admin").post(
         page("clinics.user", "add"),
-        {"email": "ASHA@care.example", "full_name": "A", "usable_password": "false"},
+        {"email": "ASHA@care.example", "full_name": "A", "usable_password": "false", "audit_reason": WHY},
     )
     assert "already exists" in response.content.decode()
     assert User.objects.filter(email__iexact="asha@care.example").count() == 1
 
 
-def test_a_user_admin_gives_a_group_but_never_superuser() -> None:
-    user = factories.UserFactory.create()
+@pytest.mark.parametrize("who", ["user admin", "superuser"])
+def test_nobody_gives_a_right_by_the_users_page(who: str) -> None:
+    member, deactivated = factories.UserFactory.create(), person("finance")
+    deactivated.is_active = False
+    deactivated.save(update_fields=["is_active"])
     group = Group.objects.get(name="support")
-    response = change(signed_in("user admin"), user, is_staff="on", groups=[group.pk], is_superuser="on")
-    assert response.status_code == 302
-    user.refresh_from_db()
-    assert (user.is_staff, user.is_superuser, list(user.groups.all())) == (True, False, [group])
+    client = signed_in(who)
+    for user in (member, deactivated):
+        response = change(
+            client,
+            user,
+            is_staff="on",
+            groups=[group.pk],
+            is_superuser="on",
+            is_active="on",
+            full_name="Seen",
+        )
+        assert response.status_code == 302 or response.context["errors"]
+    assert rights_of(member) == {"is_active": True, "is_staff": False, "is_superuser": False, "groups": []}
+    assert rights_of(deactivated)["groups"] == ["finance"]
+    assert (deactivated.is_active, deactivated.is_superuser) == (False, False)
 
 
-def test_a_superuser_makes_a_superuser() -> None:
-    user = factories.UserFactory.create()
-    change(signed_in("superuser"), user, is_staff="on", is_superuser="on")
+def test_rights_are_taken_away_at_once_by_one_person() -> None:
+    colleague = person("finance")
+    colleague.groups.add(Group.objects.get(name="auditor"))
+    client = signed_in("user admin")
+    assert change(client, colleague, groups=[Group.objects.get(name="auditor").pk]).status_code == 302
+    assert rights_of(colleague)["groups"] == ["auditor"]
+    assert change(client, colleague, groups=None, is_staff=None).status_code == 302
+    colleague.refresh_from_db()
+    assert rights_of(colleague) == {"is_active": True, "is_staff": False, "is_superuser": False, "groups": []}
+
+
+def test_a_superuser_is_made_by_two_people_and_unmade_by_one() -> None:
+    user = person("nobody")
+    two_people_set(user, is_superuser=True, groups=[])
     user.refresh_from_db()
     assert user.is_superuser
+    change(signed_in("superuser"), user, is_superuser=None)
+    user.refresh_from_db()
+    assert not user.is_superuser
 
 
 def test_nobody_changes_their_own_rights() -> None:
     for who in ("user admin", "superuser"):
         user = person(who)
         client = Client()
-        client.force_login(user)
+        sign_in(client, user)
         finance = Group.objects.get(name="finance")
         before = (user.is_staff, user.is_superuser, set(user.groups.all()))
         response = change(
@@ -87,14 +117,16 @@ def test_a_superuser_is_out_of_a_user_admins_reach() -> None:
     assert client.get(page("clinics.user", "password", boss.pk)).status_code == 403
 
 
-def test_a_user_admin_sets_a_members_password_but_no_colleagues_and_not_their_own() -> None:
-    admin = person("user admin")
-    member, colleague = factories.UserFactory.create(), person("finance")
+@pytest.mark.parametrize("who", ["user admin", "superuser"])
+def test_a_members_password_is_set_but_no_colleagues_and_not_ones_own(who: str) -> None:
+    """Whoever could sign in as a colleague would be two people."""
+    admin = person(who)
+    member, colleague, boss = factories.UserFactory.create(), person("finance"), person("superuser")
     client = Client()
-    client.force_login(admin)
+    sign_in(client, admin)
     data = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
 
-    for user, status in ((member, 302), (colleague, 403), (admin, 403)):
+    for user, status in ((member, 302), (colleague, 403), (boss, 403), (admin, 403)):
         address = page("clinics.user", "password", user.pk)
         assert client.post(address, data).status_code == status
         user.refresh_from_db()
@@ -103,8 +135,9 @@ def test_a_user_admin_sets_a_members_password_but_no_colleagues_and_not_their_ow
     assert client.get(page("clinics.user", "password", "%00")).status_code == 404
 
 
-def test_a_user_admin_cannot_move_a_colleagues_address_but_a_members() -> None:
-    client = signed_in("user admin")
+@pytest.mark.parametrize("who", ["user admin", "superuser"])
+def test_a_colleagues_address_is_not_moved_but_a_members(who: str) -> None:
+    client = signed_in(who)
     colleague, member = person("finance"), factories.UserFactory.create()
     for user, moved in ((colleague, False), (member, True)):
         response = change(client, user, email=f"new{user.pk}@x.example", full_name="N")
@@ -137,7 +170,7 @@ def test_a_membership_is_ended_and_its_user_and_clinic_stay(owner: User) -> None
     client = signed_in("user admin")
     response = client.post(
         page("clinics.membership", "change", membership.pk),
-        {"role": "billing", "user": other.pk, "clinic": "1"},
+        {"role": "billing", "user": other.pk, "clinic": "1", "audit_reason": WHY},
     )
     assert response.status_code == 302
     membership.refresh_from_db()
@@ -148,8 +181,27 @@ def test_a_second_membership_at_one_clinic_is_refused(owner: User) -> None:
     membership = Membership.objects.get(user=owner)
     response = signed_in("user admin").post(
         page("clinics.membership", "add"),
-        {"user": owner.pk, "clinic": membership.clinic_id, "role": "billing", "is_active": "on"},
+        {
+            "user": owner.pk,
+            "clinic": membership.clinic_id,
+            "role": "billing",
+            "is_active": "on",
+            "audit_reason": WHY,
+        },
     )
     assert response.status_code == 200
     assert response.context["errors"]
     assert Membership.objects.filter(user=owner).count() == 1
+
+
+@pytest.mark.parametrize(("works_for_a_clinic", "place"), [(False, "/admin/"), (True, "/clinic/dashboard")])
+def test_staff_without_a_clinic_land_in_the_back_office(
+    clinic: Clinic, works_for_a_clinic: bool, place: str
+) -> None:
+    user = factories.UserFactory.create(is_staff=True)
+    if works_for_a_clinic:
+        Membership.objects.create(user=user, clinic=clinic, role="owner")
+
+    answer = Client().post("/accounts/login/", {"login": user.email, "password": "correct horse battery"})
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, place)

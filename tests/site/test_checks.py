@@ -2,8 +2,14 @@
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
 
-from billing_site.checks import database_is_fit_for_money, refuse_unsafe_start, secret_problem
+from billing_site.checks import (
+    database_is_fit_for_money,
+    refuse_unsafe_start,
+    secret_problem,
+    staff_need_a_second_factor,
+)
 from credits.gateway import checkout_problems
 
 
@@ -22,6 +28,24 @@ def test_without_debug_and_keys_the_web_does_not_start(monkeypatch: pytest.Monke
 
     with pytest.raises(ImproperlyConfigured, match="RAZORPAY_KEY_ID"):
         refuse_unsafe_start()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("debug", "required", "refused"), [
+    ("off", False, True), ("off", True, False), ("on", False, False), ("on", True, False),
+])  # fmt: skip
+def test_staff_without_a_second_factor_are_for_the_demo_alone(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, debug: str, required: bool, refused: bool
+) -> None:
+    monkeypatch.setenv("DEBUG", debug)
+    settings.STAFF_MFA_REQUIRED = required
+
+    found = [message.id for message in staff_need_a_second_factor(None)]
+
+    assert found == (["billing_site.E008"] if refused else [])
+    if refused:
+        with pytest.raises(ImproperlyConfigured, match="STAFF_MFA_REQUIRED is off"):
+            refuse_unsafe_start()
 
 
 @pytest.mark.parametrize(

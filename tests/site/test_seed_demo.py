@@ -8,13 +8,14 @@ from typing import Final
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connections
 from django.db.models import Count, F, Sum
 from django.test import Client
 
 from clinics.models import Clinic, Membership, User
 from credits.models import CreditAccount, CreditGrant, CreditTransaction
 from credits.services.ledger import BillingService
+from disputes.models import LeadDispute
 from leads.models import Lead, LeadStatusChange, TreatmentPackage
 
 PASSWORD: Final = "demo12345!"
@@ -34,6 +35,10 @@ STAFF: Final = {
 }
 
 
+# Staff are made through the owner's connection, and seen by the web's once that is committed.
+BOTH: Final = ["default", "owner"]
+
+
 @pytest.fixture(autouse=True)
 def debug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBUG", "on")
@@ -45,7 +50,7 @@ def seed() -> str:
     return output.getvalue()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True, databases=BOTH)
 def test_both_clinics_take_enquiries_and_sell_in_every_tier() -> None:
     seed()
 
@@ -57,7 +62,7 @@ def test_both_clinics_take_enquiries_and_sell_in_every_tier() -> None:
     assert set(Clinic.objects.values_list("slug", flat=True)) == {"sunrise", "lotus"}
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True, databases=BOTH)
 def test_the_leads_stand_in_every_state_and_the_books_agree() -> None:
     seed()
 
@@ -83,9 +88,12 @@ def test_the_leads_stand_in_every_state_and_the_books_agree() -> None:
         assert rows.aggregate(total=Sum("amount"))["total"] == account.balance
         assert grants.aggregate(total=Sum("remaining"))["total"] == account.balance
         assert charged.aggregate(total=Sum("cost"))["total"] == -spent
+    disputes = LeadDispute.objects.order_by("pk")
+    assert [dispute.status for dispute in disputes] == ["pending", "approved", "pending", "rejected"]
+    assert [dispute.pk for dispute in disputes if dispute.awaiting_clinic_since] == [disputes[2].pk]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True, databases=BOTH)
 def test_everybody_can_sign_in_with_the_password_that_is_printed(client: Client) -> None:
     printed = seed()
 
@@ -98,7 +106,7 @@ def test_everybody_can_sign_in_with_the_password_that_is_printed(client: Client)
     assert PASSWORD in printed
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True, databases=BOTH)
 def test_a_wrong_password_does_not_sign_in(client: Client) -> None:
     seed()
 
@@ -107,7 +115,7 @@ def test_a_wrong_password_does_not_sign_in(client: Client) -> None:
     assert "_auth_user_id" not in client.session
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True, databases=BOTH)
 def test_members_have_their_roles_and_staff_their_groups() -> None:
     for name in ("support", "resolver", "finance", "auditor", "user admin"):
         Group.objects.get_or_create(name=name)
@@ -121,7 +129,7 @@ def test_members_have_their_roles_and_staff_their_groups() -> None:
     assert User.objects.count() == len(PORTAL) + len(STAFF)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=BOTH)
 @pytest.mark.parametrize("value", ["off", "", None])
 def test_with_debug_off_it_refuses(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     monkeypatch.delenv("DEBUG")
@@ -133,7 +141,7 @@ def test_with_debug_off_it_refuses(monkeypatch: pytest.MonkeyPatch, value: str |
     assert not User.objects.exists()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=BOTH)
 def test_where_there_are_clinics_it_refuses_and_changes_nothing(clinic: Clinic) -> None:
     with pytest.raises(CommandError, match="There are clinics already"):
         seed()
@@ -141,7 +149,7 @@ def test_where_there_are_clinics_it_refuses_and_changes_nothing(clinic: Clinic) 
     assert not User.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases=BOTH)
 def test_two_at_once_make_one_demo() -> None:
     refused: list[str] = []
     barrier = threading.Barrier(2)
@@ -152,7 +160,7 @@ def test_two_at_once_make_one_demo() -> None:
             seed()
         except CommandError as error:
             refused.append(str(error))
-        connection.close()
+        connections.close_all()
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
