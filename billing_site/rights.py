@@ -27,9 +27,11 @@ BEHIND_THE_DOOR: Final = (
 BY_TWO_PEOPLE: Final = (
     "auth_group",
     "auth_group_permissions",
+    "auth_permission",
     "billing_rules",
     "credit_packages",
     "dispute_policies",
+    "django_content_type",
     "lead_pricing_tiers",
     "lead_pricing_versions",
     "promo_codes",

@@ -43,6 +43,10 @@ class RequestBySamePerson(RequestRefused):
     """Who asked can't approve, and nobody decides about themselves."""
 
 
+class RequestRightMissing(RequestRefused):
+    """Who would approve does not have the right to."""
+
+
 class RequestPendingAlready(RequestRefused):
     """Another request about the same object waits."""
 
@@ -60,6 +64,7 @@ REFUSALS: Final[dict[str, type[RequestRefused]]] = {
     "CC019": RequestNotPending,
     "CC020": RequestOutdated,
     "CC023": RequestNotFound,
+    "CC026": RequestRightMissing,
 }
 
 

@@ -24,6 +24,10 @@ class UserIsDeactivated(InvitationRefused):
     """Somebody with this address was deactivated: a person decides whether they come back."""
 
 
+class UserIsStaff(InvitationRefused):
+    """Staff are no members of clinics: they would see patients unmasked, and decide about themselves."""
+
+
 def has_active_owner(clinic: Clinic) -> bool:
     """An active user holds an owner's membership in force."""
     return Membership.objects.filter(
@@ -36,7 +40,7 @@ def invite_owner(*, clinic: Clinic, email: str, full_name: str, by: User) -> Mem
     """Makes the person an owner of the clinic, and the clinic active; again changes nothing.
 
     A new user has no password yet: send them `mail_set_password_link` once this is committed.
-    Raises AddressNotUsable, UserIsDeactivated.
+    Raises AddressNotUsable, UserIsDeactivated, UserIsStaff.
     """
     # One invitation at a time per clinic; NO KEY, so that enquiries pointing at it go on.
     clinic = Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
@@ -57,6 +61,8 @@ def _user_with(email: str, full_name: str) -> User:
     user = User.objects.filter(email=email).first() or _new_user(email, full_name)
     if not user.is_active:
         raise UserIsDeactivated("This person was deactivated. Activate the user first, or invite another.")
+    if user.is_staff or user.is_superuser:
+        raise UserIsStaff("This is somebody of staff, who can't be a clinic's owner as well.")
     return user
 
 

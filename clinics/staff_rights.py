@@ -68,7 +68,8 @@ def ask_rights(
     return requests.ask(
         kind=StaffRequest.Kind.STAFF_RIGHTS,
         object_key=f"user:{user.pk}",
-        details={"user_id": user.pk, "before": before, "after": after},
+        # The address too: who reads its mail is who gets the rights.
+        details={"user_id": user.pk, "before": {"email": user.email, **before}, "after": after},
         shown=[("User", "", user.email), *shown],
         reason_code=why.reason_code,
         reason=why.reason,

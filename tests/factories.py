@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import factory
+from django.contrib.auth.models import Group
 from factory.declarations import Sequence as Numbered
 from factory.declarations import SubFactory
 
@@ -141,9 +142,16 @@ def refund(lead: Lead, amount: float | str | Decimal) -> LeadDispute:
     )
 
 
+def staff_of(*groups: str) -> User:
+    """A member of staff in these groups."""
+    user = UserFactory.create(is_staff=True, password=None)
+    user.groups.set(Group.objects.filter(name__in=groups))
+    return user
+
+
 def adjust(clinic: Clinic, amount: str) -> StaffRequest:
     """Credits given or taken by hand as the product does it: one member of staff asks, another approves."""
-    one, another = UserFactory.create_batch(2, is_staff=True, password=None)
+    one, another = staff_of("finance"), staff_of("finance")
     request = requests.ask(
         kind=StaffRequest.Kind.ADJUSTMENT,
         object_key=f"clinic:{clinic.pk}",

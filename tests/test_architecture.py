@@ -75,6 +75,16 @@ def test_files_and_functions_stay_short() -> None:
         assert path.read_text().count("\n") <= 150, path
 
 
+def test_no_page_action_or_job_gives_credits_by_itself() -> None:
+    """`add_credits` is for scripts; credits come by payments, disputes and requests. The demo is such a script."""
+    callers = {path.relative_to(ROOT).as_posix() for path in own_files() if "add_credits" in path.read_text()}
+    assert callers == {
+        "billing_site/management/commands/seed_demo.py",
+        "billing_site/rights.py",
+        "credits/services/ledger.py",
+    }
+
+
 def test_only_billing_service_calls_the_ledgers_functions() -> None:
     """SQL functions are called in few places; those of `credits/sql` in one."""
     files = "\n".join(path.read_text() for path in (ROOT / "credits/sql").glob("*.sql"))

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -25,6 +26,7 @@ from clinics.admin.invitation import InvitesOwners
 from clinics.models import ApiToken, Clinic, IdempotencyKey, Membership, Notice, Partner, User
 from clinics.services import has_active_owner, revoke_tokens
 from clinics.states import STATES
+from clinics.step_up import ask_again
 
 
 class ClinicForm(forms.ModelForm[Clinic]):
@@ -117,10 +119,43 @@ class ClinicAdmin(InvitesOwners):
         return badge("Active", "good") if clinic.is_active else badge("Inactive")
 
 
+class MembershipForm(forms.ModelForm[Membership]):
+    """A member sees the clinic's patients: nobody in the back office becomes one here, least of all by themselves."""
+
+    by: ClassVar[User]  # who saves; the page says it
+
+    class Meta:
+        model = Membership
+        fields = ("user", "clinic", "role", "is_active")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        user = self.instance.user if self.instance.pk else values.get("user")
+        if user is not None and self._is_of_staff(user) and not self._only_ends():
+            raise forms.ValidationError(
+                "You and others who work in the back office can't be members of a clinic here. "
+                "Such a membership can only be ended."
+            )
+        return values
+
+    def _is_of_staff(self, user: User) -> bool:
+        return user.pk == self.by.pk or user.is_staff or user.is_superuser
+
+    def _only_ends(self) -> bool:
+        """Nothing changes but «active», which is unticked."""
+        changed = {"role", "is_active"} & set(self.changed_data)
+        ends = changed == {"is_active"} and not self.cleaned_data.get("is_active")
+        return self.instance.pk is not None and (ends or not changed)
+
+
 @admin.register(Membership)
 class MembershipAdmin(BackOfficeAdmin[Membership]):
-    """Ended by unticking «active». Whose it is at which clinic stays as it was made."""
+    """Ended by unticking «active». Whose it is at which clinic stays as it was made.
 
+    Who may change something confirms first that it is still them.
+    """
+
+    form = MembershipForm
     list_display = ("person", "clinic", "role", "activity", "created_at")
     list_filter = ("role", "is_active")
     list_select_related = ("user", "clinic")
@@ -136,6 +171,35 @@ class MembershipAdmin(BackOfficeAdmin[Membership]):
 
     def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
         return ("person", "clinic", "role", "is_active") if obj else ("user", "clinic", "role", "is_active")
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Membership | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002  (Django's own signature)
+        **kwargs: Any,
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.by = request.user
+        return form
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return ask_again(request) or super().add_view(request, form_url, extra_context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if self.has_change_permission(request) and (question := ask_again(request)):
+            return question
+        return super().change_view(request, object_id, form_url, extra_context)
 
     @admin.display(description="User")
     def person(self, membership: Membership) -> str:

@@ -90,11 +90,34 @@ LANGUAGE sql IMMUTABLE AS $$
   SELECT bool_and(p_row -> name IS NOT DISTINCT FROM p_other -> name) FROM unnest(p_columns) AS name
 $$;
 
+-- Whether somebody is staff in force with a right (a permission's codename), by their groups or as a superuser.
+CREATE OR REPLACE FUNCTION staff_may(p_user_id bigint, p_right text) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT FROM users u
+     WHERE u.id = p_user_id AND u.is_active AND u.is_staff
+       AND (u.is_superuser
+            OR EXISTS (SELECT FROM users_groups ug
+                         JOIN auth_group_permissions gp ON gp.group_id = ug.group_id
+                         JOIN auth_permission p ON p.id = gp.permission_id
+                        WHERE ug.user_id = u.id AND p.codename = p_right)))
+$$;
+
+-- The right that asking for a kind of request takes (`p_deed` «request»), or approving it («approve»).
+CREATE OR REPLACE FUNCTION request_right(p_kind text, p_deed text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_kind = 'staff_rights' THEN p_deed || '_rights'
+              WHEN p_kind = 'dispute_refund' AND p_deed = 'request' THEN 'decide_leaddispute'
+              ELSE p_deed || '_money' END
+$$;
+
 -- Does what was asked for. What the tables themselves refuse is said as any other refusal.
 CREATE OR REPLACE FUNCTION carry_out(r staff_requests) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_outcome jsonb;
 BEGIN
+  PERFORM 1 FROM clinic_memberships WHERE clinic_id = r.clinic_id AND user_id IN (r.requested_by_id, r.decided_by_id);
+  IF FOUND THEN
+    RAISE EXCEPTION 'nobody decides for a clinic they belong or did belong to' USING ERRCODE = 'CC017';
+  END IF;
   EXECUTE format('SELECT %I($1)', 'carry_out_' || r.kind) INTO STRICT v_outcome USING r;
   RETURN v_outcome;
 EXCEPTION
@@ -128,13 +151,10 @@ BEGIN
   ELSIF r.requested_at + request_valid_for() <= ledger_clock() THEN
     RAISE EXCEPTION 'request % has expired', r.id USING ERRCODE = 'CC019';
   END IF;
-  PERFORM 1 FROM users WHERE id = r.requested_by_id AND is_active AND is_staff;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'who made request % has left', r.id USING ERRCODE = 'CC019';
-  END IF;
-  PERFORM 1 FROM users WHERE id = p_by AND is_active AND is_staff;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'user % is not staff', p_by USING ERRCODE = 'CC017';
+  IF NOT staff_may(r.requested_by_id, request_right(r.kind, 'request')) THEN
+    RAISE EXCEPTION 'who made request % has left or lost the right to', r.id USING ERRCODE = 'CC019';
+  ELSIF NOT staff_may(p_by, request_right(r.kind, 'approve')) THEN
+    RAISE EXCEPTION 'user % may not approve request %', p_by, r.id USING ERRCODE = 'CC026';
   END IF;
   r.decided_by_id := p_by;
   v_outcome := carry_out(r);

@@ -20,14 +20,15 @@ CREATE OR REPLACE TRIGGER nobody_makes_staff_alone BEFORE UPDATE OF is_active, i
 -- A user's rights as a request shows them.
 CREATE OR REPLACE FUNCTION staff_rights_of(p_user_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object(
-           'is_active', is_active, 'is_staff', is_staff, 'is_superuser', is_superuser,
+           'email', email, 'is_active', is_active, 'is_staff', is_staff, 'is_superuser', is_superuser,
            'groups', (SELECT coalesce(jsonb_agg(g.name ORDER BY g.name COLLATE "C"), '[]')
                         FROM users_groups ug JOIN auth_group g ON g.id = ug.group_id WHERE ug.user_id = u.id))
     FROM users u WHERE id = p_user_id
 $$;
 
--- {"user_id": 5, "before": {"is_active": true, "is_staff": false, "is_superuser": false, "groups": []}, "after": {…}}:
--- groups by name, in order.
+-- {"user_id": 5, "before": {"email": "a@b.example", "is_active": true, "is_staff": false, "is_superuser": false, "groups": []}, "after": {…}}:
+-- groups by name, in order. The address is part of it: rights are for the person who reads its mail. Who becomes staff
+-- comes in by «forgot password», with no password, second factor or other address that somebody may have set before.
 CREATE OR REPLACE FUNCTION carry_out_staff_rights(r staff_requests) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_user_id bigint := (r.details ->> 'user_id')::bigint;
@@ -56,6 +57,13 @@ BEGIN
     (v_after ->> 'is_staff')::boolean
     OR NOT ((v_after ->> 'is_superuser')::boolean OR jsonb_array_length(v_after -> 'groups') > 0),
     'groups and superuser are for staff');
+  IF (v_after ->> 'is_staff')::boolean AND (v_after ->> 'is_active')::boolean
+     AND NOT ((v_now ->> 'is_staff')::boolean AND (v_now ->> 'is_active')::boolean) THEN
+    UPDATE users SET password = '!' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')
+     WHERE id = v_user_id;
+    DELETE FROM mfa_authenticator WHERE user_id = v_user_id;
+    DELETE FROM account_emailaddress WHERE user_id = v_user_id AND lower(email) <> v_now ->> 'email';
+  END IF;
   UPDATE users SET is_active = (v_after ->> 'is_active')::boolean, is_staff = (v_after ->> 'is_staff')::boolean,
                    is_superuser = (v_after ->> 'is_superuser')::boolean
    WHERE id = v_user_id;

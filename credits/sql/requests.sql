@@ -15,6 +15,12 @@ BEGIN
     PERFORM 1 FROM review_items WHERE id = v_item AND state = 'open' FOR NO KEY UPDATE;
     PERFORM request_check_unchanged(FOUND, format('review item %s', v_item));
     PERFORM request_check(
+      EXISTS (SELECT FROM review_items item
+                LEFT JOIN gateway_payments payment ON payment.id = item.payment_id
+                JOIN top_ups purchase ON purchase.id = coalesce(item.top_up_id, payment.top_up_id)
+               WHERE item.id = v_item AND purchase.clinic_id = r.clinic_id),
+      format('review item %s is about another clinic', v_item));
+    PERFORM request_check(
       NOT EXISTS (SELECT FROM staff_requests WHERE kind = 'adjustment' AND state = 'approved'
                                                AND details -> 'review_item' = to_jsonb(v_item)),
       format('review item %s was settled by another request', v_item));
@@ -142,6 +148,10 @@ BEGIN
   PERFORM request_check(p.percent IS NULL OR p.percent BETWEEN 0.01 AND 100, 'a percentage is above 0 and at most 100');
   PERFORM request_check(p.valid_from IS NULL OR p.valid_until IS NULL OR p.valid_until > p.valid_from,
                         'a code ends after it begins');
+  PERFORM request_check(
+    coalesce(p.valid_from, ledger_clock()) BETWEEN '2000-01-01' AND '2100-01-01'
+    AND coalesce(p.valid_until, ledger_clock()) BETWEEN '2000-01-01' AND '2100-01-01',
+    'a code is valid between the years 2000 and 2100');
   PERFORM request_check(coalesce(p.max_uses, 1) > 0 AND coalesce(p.max_uses_per_clinic, 1) > 0,
                         'a limit of uses is at least 1');
   IF v_id IS NULL THEN

@@ -51,7 +51,8 @@ def lead(funded_clinic: Clinic) -> Lead:
 
 @pytest.fixture
 def resolver(db: None) -> User:
-    return factories.UserFactory.create(is_staff=True, password=None)
+    """May decide, and approve as a second person too: what stops them is who they are."""
+    return factories.staff_of("resolver", "finance")
 
 
 def approve(dispute: LeadDispute, by: User, amount: float | str = 250) -> LeadDispute:
@@ -294,7 +295,7 @@ def test_above_2000_a_day_and_clinic_it_takes_a_second_person(
     assert sixth.status == "pending"
     with pytest.raises(requests.RequestBySamePerson):
         requests.approve(request=request, by=resolver)
-    finance = factories.UserFactory.create(is_staff=True, password=None)
+    finance = factories.staff_of("finance")
     requests.approve(request=request, by=finance)
 
     sixth.refresh_from_db()
@@ -333,7 +334,7 @@ def test_a_decision_voids_the_request_about_it(lead: Lead, owner: User, resolver
     request.refresh_from_db()
     assert request.state == "void"
     with pytest.raises(requests.RequestNotPending):
-        requests.approve(request=request, by=factories.UserFactory.create(is_staff=True))
+        requests.approve(request=request, by=factories.staff_of("finance"))
     with pytest.raises(DisputeAlreadyDecided):
         cases.request_approval(
             dispute=dispute, amount=Decimal(1), reason_code="confirmed", notes="Yes.", by=resolver
@@ -366,7 +367,7 @@ def test_an_appeal_is_not_carried_past_its_person_by_a_request(
 ) -> None:
     first = reject(factories.dispute(lead, by=owner), resolver)
     appeal = cases.appeal(dispute=first, description="Look again", by=owner)
-    another = factories.UserFactory.create(is_staff=True, password=None)
+    another = factories.staff_of("resolver")
     request = cases.request_approval(
         dispute=appeal, amount=Decimal(250), reason_code="confirmed", notes="Yes.", by=another
     )
@@ -525,7 +526,7 @@ def test_staff_decide_nothing_for_a_clinic_of_their_own(lead: Lead, resolver: Us
         amount=Decimal(250),
         reason_code="confirmed",
         notes="Yes.",
-        by=factories.UserFactory.create(is_staff=True, password=None),
+        by=factories.staff_of("resolver"),
     )
 
     for is_active in (True, False):
@@ -552,7 +553,7 @@ def test_a_request_says_the_dispute_it_is_about(lead: Lead, resolver: User) -> N
     )
 
     with pytest.raises(requests.RequestRefused, match="another dispute"):
-        requests.approve(request=request, by=factories.UserFactory.create(is_staff=True, password=None))
+        requests.approve(request=request, by=factories.staff_of("finance"))
     dispute.refresh_from_db()
     assert dispute.status == "pending"
 

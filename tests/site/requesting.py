@@ -13,6 +13,7 @@ from clinics.models import StaffRequest, User
 from clinics.requests import Why
 from credits.models import BillingRules, CreditPackage, GatewayPayment, TopUp
 from credits.services import requests as money
+from credits.services.ledger import BillingService
 from disputes.models import DisputePolicy
 from disputes.services import cases
 from disputes.services.policy import POLICY_LABELS, ask_policy
@@ -34,9 +35,11 @@ def why(by: User, reason_code: str = "commercial", reason: str = "As we agreed o
     return Why(by, reason_code, reason)
 
 
-def paid_by_gateway(clinic: Any, price: int = 1000) -> TopUp:
+def paid_by_gateway(clinic: Any, price: int = 1000, bonus: int = 0, tax: int = 0) -> TopUp:
     """A paid top-up whose payment we know."""
-    purchase = factories.paid_top_up(clinic, price)
+    purchase = TopUp.objects.create(clinic=clinic, price=price, bonus=bonus, tax=tax, gross=price + tax)
+    BillingService.credit_top_up(purchase.pk, f"pay_{purchase.pk:014d}")
+    purchase.refresh_from_db()
     GatewayPayment.objects.create(
         payment_id=str(purchase.razorpay_payment_id), top_up=purchase, status="captured", captured=True,
         amount_paise=purchase.gross_paise, currency="INR", first_source="webhook",
@@ -140,7 +143,8 @@ ASKED: Final[dict[str, Callable[..., StaffRequest]]] = {
 
 def ask(kind: str, by: User | None = None, **changed: Any) -> StaffRequest:
     """A request of `kind` that could be carried out now."""
-    by = by or of_group("user admin" if kind == Kind.STAFF_RIGHTS else "finance")
+    groups = {Kind.STAFF_RIGHTS: "user admin", Kind.DISPUTE_REFUND: "resolver"}
+    by = by or of_group(groups.get(Kind(kind), "finance"))
     return ASKED[kind](why(by), **changed)
 
 

@@ -177,6 +177,48 @@ def test_a_membership_is_ended_and_its_user_and_clinic_stay(owner: User) -> None
     assert (membership.user, membership.role, membership.is_active) == (owner, "billing", False)
 
 
+def test_nobody_makes_themselves_or_others_of_the_back_office_members_of_a_clinic(clinic: Clinic) -> None:
+    me = person("user admin")
+    client = Client()
+    sign_in(client, me)
+    for user in (me, person("support"), person("superuser")):
+        facts = {
+            "user": user.pk,
+            "clinic": clinic.pk,
+            "role": "owner",
+            "is_active": "on",
+            "audit_reason": WHY,
+        }
+        response = client.post(page("clinics.membership", "add"), facts)
+        assert response.status_code == 200
+        assert "can&#x27;t be members of a clinic here" in response.content.decode()
+    assert not Membership.objects.exists()
+
+
+def test_a_membership_of_staff_is_not_raised_or_taken_up_again_but_can_be_ended(clinic: Clinic) -> None:
+    me = person("user admin")
+    client = Client()
+    sign_in(client, me)
+    for user in (me, person("support"), person("superuser")):
+        membership = Membership.objects.create(user=user, clinic=clinic, role="billing", is_active=False)
+        address = page("clinics.membership", "change", membership.pk)
+
+        def saved(
+            role: str, is_active: bool, address: str = address, membership: Membership = membership
+        ) -> tuple[int, str, bool]:
+            ticked = {"is_active": "on"} if is_active else {}
+            status = client.post(address, {"role": role, "audit_reason": WHY, **ticked}).status_code
+            membership.refresh_from_db()
+            return status, membership.role, membership.is_active
+
+        assert saved("billing", True) == (200, "billing", False)
+        assert saved("owner", False) == (200, "billing", False)
+        Membership.objects.filter(pk=membership.pk).update(is_active=True)
+        assert saved("owner", True) == (200, "billing", True)
+        assert saved("owner", False) == (200, "billing", True)
+        assert saved("billing", False) == (302, "billing", False)
+
+
 def test_a_second_membership_at_one_clinic_is_refused(owner: User) -> None:
     membership = Membership.objects.get(user=owner)
     response = signed_in("user admin").post(

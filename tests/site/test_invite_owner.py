@@ -17,6 +17,7 @@ from clinics.services import AddressNotUsable, UserIsDeactivated, invite_owner
 from tests import factories
 from tests.site.back_office import (
     GROUPS,
+    WHY,
     clinic_without_owner,
     form_data,
     page,
@@ -273,3 +274,20 @@ def test_a_gstin_of_another_state_and_a_wrong_pincode_are_refused_in_words() -> 
     body = client.post(address, data).content.decode()
     assert "code of the clinic&#x27;s state" in body
     assert "six digits" in body
+
+
+@pytest.mark.parametrize("who", ["oneself", "a colleague"])
+def test_staff_are_not_made_owners(who: str) -> None:
+    clinic = clinic_without_owner()
+    inviter, colleague = person("user admin"), person("support")
+    client = Client()
+    sign_in(client, inviter)
+    invited = inviter if who == "oneself" else colleague
+
+    response = client.post(
+        page("clinics.clinic", "invite-owner", clinic.pk),
+        {"email": invited.email, "full_name": "Somebody", "audit_reason": WHY},
+    )
+
+    assert "somebody of staff" in response.content.decode()
+    assert not Membership.objects.exists()

@@ -1,21 +1,24 @@
 """Two people: each kind of request is asked for by one and carried out by another, exactly as it was shown."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from clinics import requests, staff_rights
-from clinics.models import Clinic, StaffRequest, User
+from clinics.models import Clinic, Membership, StaffRequest, User
 from clinics.requests import (
     RequestBySamePerson,
     RequestImpossible,
     RequestNotPending,
     RequestOutdated,
     RequestPendingAlready,
+    RequestRightMissing,
 )
 from credits.models import (
     BillingRules,
@@ -188,6 +191,56 @@ class TestEachKind:
             "is_active": True, "is_staff": True, "is_superuser": False, "groups": ["auditor", "finance"],
         }  # fmt: skip
 
+    def test_the_address_that_was_shown_is_the_one_that_gets_the_rights(self) -> None:
+        user = factories.UserFactory.create(password=None)
+        request = ask(Kind.STAFF_RIGHTS, user=user)
+        User.objects.filter(pk=user.pk).update(email="somebody-else@example.com")
+
+        with pytest.raises(RequestOutdated):
+            approved(request)
+
+    def test_who_becomes_staff_brings_nothing_that_somebody_may_have_set(self) -> None:
+        """A password, a second factor or another address that who asked knows would make two people of one."""
+        user = factories.UserFactory.create()
+        Authenticator.objects.create(user=user, type="totp", data={"secret": "x"})
+        for address in ("mine@example.com", user.email):
+            EmailAddress.objects.create(user=user, email=address)
+
+        approved(ask(Kind.STAFF_RIGHTS, user=user))
+
+        user.refresh_from_db()
+        assert not user.has_usable_password()
+        assert not Authenticator.objects.filter(user=user).exists()
+        assert [one.email for one in EmailAddress.objects.filter(user=user)] == [user.email]
+
+    def test_more_rights_of_staff_leave_their_sign_in_alone(self) -> None:
+        colleague = of_group("support")
+        colleague.set_password("correct horse battery")
+        colleague.save(update_fields=["password"])
+
+        approved(ask(Kind.STAFF_RIGHTS, user=colleague, groups=["support", "auditor"]))
+
+        colleague.refresh_from_db()
+        assert colleague.check_password("correct horse battery")
+
+    def test_nobody_decides_for_a_clinic_of_their_own(self, clinic: Clinic) -> None:
+        one, another = of_group("finance"), of_group("finance")
+        for user in (one, another):
+            Membership.objects.create(user=user, clinic=clinic, role="billing", is_active=False)
+
+        with pytest.raises(RequestBySamePerson, match="belong"):
+            ask(Kind.ADJUSTMENT, clinic=clinic, by=one)
+        request = ask(Kind.ADJUSTMENT, clinic=clinic)
+        with pytest.raises(RequestBySamePerson, match="belong"):
+            requests.approve(request=request, by=another)
+
+    @pytest.mark.parametrize("year", [1, 1999, 2101, 9999])
+    def test_a_promo_code_is_of_this_century(self, year: int) -> None:
+        for name in ("valid_from", "valid_until"):
+            changed: dict[str, Any] = {"valid_until": None, name: datetime(year, 1, 2, tzinfo=UTC)}
+            with pytest.raises(RequestImpossible, match="between the years"):
+                ask(Kind.PROMO_CODE, **changed)
+
 
 @pytest.mark.parametrize("kind", KINDS)
 class TestWhoeverAndWhatever:
@@ -234,8 +287,20 @@ class TestWhoeverAndWhatever:
         request = ask(kind)
         gone = second_person(request)
         User.objects.filter(pk=gone.pk).update(is_active=False)
-        with pytest.raises(RequestBySamePerson, match="is not staff"):
+        with pytest.raises(RequestRightMissing, match="may not approve"):
             requests.approve(request=request, by=gone)
+
+    def test_who_has_another_right_approves_nothing(self, kind: str) -> None:
+        request = ask(kind)
+        for group in ("support", "auditor", "finance" if kind == Kind.STAFF_RIGHTS else "user admin"):
+            with pytest.raises(RequestRightMissing):
+                requests.approve(request=request, by=of_group(group))
+
+    def test_what_somebody_asked_for_who_lost_the_right_is_not_done(self, kind: str) -> None:
+        request = ask(kind)
+        request.requested_by.groups.clear()
+        with pytest.raises(RequestNotPending, match="lost the right"):
+            approved(request)
 
     def test_details_that_say_more_or_less_are_refused(self, kind: str) -> None:
         """As somebody with a shell would write them; dispute refunds are read by their own function."""

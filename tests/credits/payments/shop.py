@@ -18,6 +18,7 @@ from clinics.models import Clinic, Membership, StaffRequest, User
 from clinics.requests import Why, approve
 from credits.models import CreditAccount, CreditTransaction, Reversal, ReviewItem, TopUp
 from credits.services.requests import ask_cash_refund
+from tests import factories
 
 WEBHOOK = "/razorpay/webhook"
 NUMBERS = itertools.count(1)
@@ -140,10 +141,7 @@ class Shop:
 
 def approved_refund(top_up: TopUp, amount: Decimal) -> StaffRequest:
     """A cash refund that one of finance asked for and another approved: debited, the gateway not asked yet."""
-    one, another = (
-        User.objects.create(email=f"finance{next(NUMBERS)}@example.com", password="!", is_staff=True)
-        for _ in "12"
-    )
+    one, another = factories.staff_of("finance"), factories.staff_of("finance")
     why = Why(one, "asked_by_clinic", "They closed a branch.")
     return approve(request=ask_cash_refund(top_up=top_up, amount=amount, why=why), by=another)
 
