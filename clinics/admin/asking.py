@@ -168,7 +168,8 @@ def _submitted(request: HttpRequest, form: AskForm) -> tuple[StaffRequest | str 
         return None, 400
     why = Why(request.user, form.cleaned_data.get("reason_code", ""), form.cleaned_data["reason"])
     try:
-        with audit.because(why.reason):
+        # The words stay with the request; the trail is for good and takes the code, where there is one.
+        with audit.because(why.reason_code or why.reason):
             made = form.submit(why)
     except RequestRefused as refusal:
         form.add_error(None, str(refusal))

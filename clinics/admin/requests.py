@@ -180,7 +180,7 @@ class StaffRequestAdmin(SearchByNumber[StaffRequest], ReadOnlyAdmin[StaffRequest
         assert isinstance(request.user, User)
         decide = approve if action == "approve" else reject
         try:
-            with audit.because(f"Request {row.pk}: {row.reason}"):
+            with audit.because(f"Request {row.pk}: {row.reason_code}"):
                 row = decide(request=row, by=request.user, note=form.cleaned_data["note"])
         except RequestRefused as refusal:
             status = 400 if isinstance(refusal, RequestImpossible) else 409

@@ -70,14 +70,18 @@ class CashRefundForm(AskForm):
     amount = AmountField(
         label="Credits to take back",
         min_value=Decimal("0.01"),
-        help_text="Of its unspent paid credits. The payer gets as many rupees, and the tax paid on them.",
+        help_text="Of its unspent paid credits. The payer gets as many rupees, and the tax paid on them. "
+        "The same share of its bonus is taken too, as far as it is unspent.",
     )
 
     def facts(self) -> Sequence[tuple[str, str]]:
+        unspent = requests.unspent_of(self.row)
         return [
             ("Clinic", self.row.clinic.name),
             ("Paid, ₹", as_text(self.row.gross)),
-            ("Unspent paid credits left", as_text(requests.unspent_of(self.row))),
+            ("Unspent paid credits left", as_text(unspent)),
+            ("Bonus credited with it", as_text(requests.bonus_of(self.row))),
+            ("Bonus taken with all of them, at most", as_text(requests.bonus_taken_with(self.row, unspent))),
         ]
 
     def submit(self, why: Why) -> StaffRequest:

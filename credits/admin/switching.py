@@ -6,6 +6,7 @@ from django import forms
 from django.http import HttpRequest
 
 from clinics.admin.asking import AskForm, Asking
+from clinics.admin.reasons import names_nobody
 from clinics.requests import Why
 from credits.services import switches
 
@@ -21,6 +22,7 @@ class SwitchForm(AskForm):
         max_length=switches.LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
         help_text="For the log and the trail. Nobody's name or number.",
+        validators=[names_nobody],
     )
 
     def __init__(self, request: HttpRequest, row: Any, data: Any = None) -> None:

@@ -1,8 +1,10 @@
 """What finance asks for (rule 7): another person's approval carries it out, in `credits/sql/requests.sql`."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
+
+from django.db.models import Sum
 
 from clinics import requests
 from clinics.models import Clinic, StaffRequest
@@ -13,6 +15,7 @@ from credits.models import (
     CreditGrant,
     CreditPackage,
     PromoCode,
+    Reversal,
     ReviewItem,
     TopUp,
 )
@@ -84,6 +87,30 @@ def unspent_of(top_up: TopUp) -> Decimal:
     return sum((grant.remaining for grant in grants), Decimal("0.00"))
 
 
+def bonus_of(top_up: TopUp) -> Decimal:
+    """The bonus credits that a purchase brought, spent or not."""
+    grants = CreditGrant.objects.filter(purchase=top_up, kind="bonus", origin=None)
+    return grants.aggregate(sum=Sum("amount"))["sum"] or Decimal("0.00")
+
+
+def rupees_back(top_up: TopUp, amount: Decimal) -> Decimal:
+    """₹ that the payer gets for `amount` paid credits, with the tax: rounded as `carry_out_cash_refund` does."""
+    return (top_up.gross * amount / top_up.price).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+def bonus_taken_with(top_up: TopUp, amount: Decimal) -> Decimal:
+    """The bonus credits that a refund of `amount` takes at most: what was spent of them is forgiven.
+
+    The rule of `take_back_top_up`: of the bonus, the share of the payment lost so far, less what was taken before.
+    """
+    before = Reversal.objects.filter(top_up=top_up, state=Reversal.State.TAKEN).aggregate(
+        loss=Sum("loss_paise", default=0), bonus=Sum("bonus_share", default=Decimal(0))
+    )
+    lost = min(before["loss"] + int(rupees_back(top_up, amount) * 100), top_up.gross_paise)
+    share: Decimal = bonus_of(top_up) * lost // top_up.gross_paise
+    return max(share - Decimal(before["bonus"]), Decimal("0.00"))
+
+
 def ask_cash_refund(*, top_up: TopUp, amount: Decimal, why: Why) -> StaffRequest:
     """Asks that `amount` unspent paid credits of a purchase go back to its payer, with the tax paid on them.
 
@@ -98,7 +125,8 @@ def ask_cash_refund(*, top_up: TopUp, amount: Decimal, why: Why) -> StaffRequest
             ("Clinic", "", top_up.clinic.name),
             ("Top-up", "", f"{top_up.pk}, paid ₹{as_text(top_up.gross)} by {top_up.razorpay_payment_id}"),
             ("Its unspent paid credits", as_text(unspent), as_text(unspent - amount)),
-            ("Back to the payer, ₹", "", as_text(round(top_up.gross * amount / top_up.price, 2))),
+            ("Back to the payer, ₹", "", as_text(rupees_back(top_up, amount))),
+            ("Bonus taken with it, at most", "", as_text(bonus_taken_with(top_up, amount))),
         ],
         reason_code=why.reason_code,
         reason=why.reason,

@@ -11,6 +11,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from clinics.step_up import ask_again
 from disputes.desk.filters import SEARCH_HELP
 from disputes.desk.forms import BulkForm
 from disputes.desk.pages import DECIDE, VIEW, DeskView
@@ -57,6 +58,9 @@ class Bulk(QueuePage):
         if not form.is_valid():
             return self.page(form, 400)
         action, ticked = form.cleaned_data["action"], form.cleaned_data["dispute"]
+        # Many at once may be much money at many clinics; one by one, the daily limit is the bound.
+        if action == Action.APPROVE and (question := ask_again(request)):
+            return question
         if action == BulkForm.TAKE:
             outcomes = take_many(dispute_ids=ticked, to=self.user)
         else:

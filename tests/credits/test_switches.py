@@ -104,6 +104,10 @@ def test_finance_throws_each_switch_on_its_page_with_a_reason(funded_clinic: Cli
         assert text in client.get(form).content.decode()
         assert client.post(form, {"to": "off", "reason": " "}).status_code == 400
         assert client.post(form, {"to": "sideways", "reason": "x"}).status_code == 400
+        for somebody in ("asha@care.example rang", "9876500000 rang"):
+            refused = client.post(form, {"to": "off", "reason": somebody})
+            assert refused.status_code == 400
+            assert "8 or more digits" in refused.content.decode()
         assert client.post(form, {"to": "off", "reason": "Books differ"}).status_code == 302
         again = client.post(form, {"to": "off", "reason": "Twice"}, follow=True)
         assert "it stood so already" in again.content.decode()

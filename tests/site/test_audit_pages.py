@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from clinics import audit
 from clinics.admin.base import ReadOnlyAdmin
 from clinics.admin.trail import safe_cell
-from clinics.models import ApiToken, Clinic, Membership, User
+from clinics.models import ApiToken, Clinic, Membership, StaffRequest, User
 from clinics.trail import TRACKED, AuditEvent, tracked_tables
 from credits.models import CreditAccount
 from leads.models import ContactView
@@ -92,6 +92,40 @@ class TestWhy:
         event = AuditEvent.objects.filter(table_name="clinic_memberships").newest_first()[0]
         assert (event.operation, event.reason) == ("insert", WHY)
         assert event.about[1:] == [f"clinic:{clinic.pk}", f"user:{member.pk}"]
+
+    @pytest.mark.parametrize("typed", ["asha@care.example rang", "of 9876500000", "+919876500000"])
+    def test_a_reason_that_tells_of_somebody_is_refused_and_changes_nothing(
+        self, typed: str, owner: User, clinic: Clinic
+    ) -> None:
+        package = factories.PackageFactory.create(price=Decimal(7000))
+        address = page("leads.treatmentpackage", "change", package.pk)
+        response = save(signed_in("superuser"), address, price="7500", audit_reason=typed)
+        assert "8 or more digits" in response.content.decode()
+        package.refresh_from_db()
+        assert package.price == 7000
+
+        token, _ = ApiToken.objects.create(user=owner, name="CRM", clinic=clinic, scopes=["leads:read"])
+        action = {"action": "revoke", "_selected_action": [token.pk], "audit_reason": typed}
+        response = signed_in("user admin").post(page("clinics.apitoken", ""), action, follow=True)
+        assert "8 or more digits" in response.content.decode()
+        token.refresh_from_db()
+        assert token.revoked_at is None
+
+    def test_years_amounts_and_ids_are_no_trace_of_anybody(self) -> None:
+        package = factories.PackageFactory.create(price=Decimal(7000))
+        why = "Since 2026-04-01: ₹7,500.00 @ request 1234567"
+        address = page("leads.treatmentpackage", "change", package.pk)
+        assert save(signed_in("superuser"), address, price="7500", audit_reason=why).status_code == 302
+
+    def test_of_a_request_the_trail_has_the_code_and_the_number_not_the_words(self, clinic: Clinic) -> None:
+        typed = {"amount": "50", "description": "Goodwill", "reason_code": "goodwill", "reason": "Asha rang"}
+        form = page("credits.creditaccount", "ask-adjustment", clinic.pk)
+        assert signed_in("finance").post(form, typed).status_code == 302
+        request = StaffRequest.objects.get()
+        approve = page("clinics.staffrequest", "approve", request.pk)
+        assert signed_in("finance").post(approve, {"note": "Looked at"}).status_code == 302
+        reasons = set(AuditEvent.objects.exclude(reason="").values_list("reason", flat=True))
+        assert reasons == {"goodwill", f"Request {request.pk}: goodwill"}
 
     def test_who_may_only_look_is_not_asked(self) -> None:
         clinic = factories.ClinicFactory.create()

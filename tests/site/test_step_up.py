@@ -211,9 +211,28 @@ def test_setting_a_password_adding_a_user_and_inviting_an_owner_ask_too() -> Non
     assert client.get(page("clinics.clinic", "invite-owner", clinic.pk)).status_code == 200
 
 
+def test_giving_and_changing_a_membership_asks_too() -> None:
+    client, user = old_session()
+    clinic, member = clinic_without_owner(), factories.UserFactory.create()
+    old = factories.member_of(clinic, "billing").memberships.get()
+    facts = {"user": member.pk, "clinic": clinic.pk, "role": "owner", "is_active": "on", "audit_reason": WHY}
+    for address in (page("clinics.membership", "add"), page("clinics.membership", "change", old.pk)):
+        assert client.get(address).status_code == 302
+        assert client.post(address, facts, **BROWSER).status_code == 403
+    assert [(row.user, row.role) for row in clinic.memberships.all()] == [(old.user, "billing")]
+    sign_in(client, user)
+    for address in (page("clinics.membership", "add"), page("clinics.membership", "change", old.pk)):
+        assert client.post(address, facts).status_code == 302
+    assert set(clinic.memberships.values_list("role", flat=True)) == {"owner"}
+    assert clinic.memberships.count() == 2
+
+
 def test_who_may_only_look_is_not_asked() -> None:
     client = Client()
     sign_in(client, person("auditor"), minutes_ago=60)
+    membership = factories.member_of(clinic_without_owner(), "owner").memberships.get()
+    assert client.get(page("clinics.membership", "change", membership.pk)).status_code == 200
+    assert signed_in("support").get(page("clinics.membership", "add")).status_code == 403
     assert client.get(change_page(factories.UserFactory.create())).status_code == 200
     assert signed_in("support").get(page("clinics.user", "add")).status_code == 403
 

@@ -6,11 +6,14 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from credits.models import GatewayRefund, TopUp
-from credits.services.requests import ask_cash_refund
+from clinics import requests
+from clinics.models import Clinic
+from credits.models import GatewayRefund, Reversal, TopUp
+from credits.services.ledger import BillingService
+from credits.services.requests import ask_cash_refund, bonus_taken_with
 from tests.credits.payments.shop import Shop
 from tests.site.back_office import page, signed_in
-from tests.site.requesting import of_group, why
+from tests.site.requesting import of_group, paid_by_gateway, why
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_are_clean")]
 REFUND = "POST /v1/payments/[^/]+/refund"
@@ -22,6 +25,34 @@ def approve(top_up: TopUp) -> str:
     client: Client = signed_in("finance")
     address = page("clinics.staffrequest", "approve", request.pk)
     return client.post(address, {"note": "Looked at"}, follow=True).content.decode()
+
+
+def asked_and_approved(top_up: TopUp, amount: str) -> tuple[str, str]:
+    """₹ back and bonus taken, as both people saw them."""
+    request = ask_cash_refund(top_up=top_up, amount=Decimal(amount), why=why(of_group("finance")))
+    requests.approve(request=request, by=of_group("finance"), note="Looked at")
+    seen = {label: after for label, _, after in request.shown}
+    return seen["Back to the payer, ₹"], seen["Bonus taken with it, at most"]
+
+
+def test_both_people_see_the_bonus_that_goes_with_it_and_the_rupees_to_the_paisa(clinic: Clinic) -> None:
+    top_up = paid_by_gateway(clinic, bonus=125, tax=180)
+    form = page("credits.topup", "ask-refund", top_up.pk)
+    facts = dict(signed_in("finance").get(form).context["form"].facts())
+    assert facts["Bonus credited with it"] == "125.00"
+    assert facts["Bonus taken with all of them, at most"] == "125.00"
+    for amount, rupees, bonus in (
+        ("10.75", "12.69", "1.00"),  # 12.685; 1.34 of the bonus
+        ("13.25", "15.64", "2.00"),  # 15.635; 3.00 of the bonus so far, less 1
+        ("400", "472.00", "50.00"),  # 53.00 so far, less 3
+        ("575.99", "679.67", "72.00"),  # the rest: 13.26 were taken above, for 15.64 of 1,180
+    ):
+        assert asked_and_approved(top_up, amount) == (rupees, bonus), amount
+        refund, reversal = GatewayRefund.objects.latest("pk"), Reversal.objects.latest("pk")
+        assert refund.amount_paise == Decimal(rupees) * 100, amount
+        assert reversal.bonus_share == Decimal(bonus), amount
+    BillingService.restore_reversal(reversal.key)
+    assert bonus_taken_with(top_up, Decimal("575.99")) == 72
 
 
 def test_the_gateway_is_asked_after_the_approval_and_pays(shop: Shop) -> None:
