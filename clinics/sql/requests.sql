@@ -28,6 +28,16 @@ CREATE OR REPLACE TRIGGER requests_never_deleted BEFORE DELETE ON staff_requests
 CREATE OR REPLACE TRIGGER requests_never_truncated BEFORE TRUNCATE ON staff_requests
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Guards a table whose rows only functions of its owner may bring about, an approved request's above all: compared is who
+-- the statement runs as, so that the web's role is refused wherever it writes from. The trigger says why, for people.
+CREATE OR REPLACE FUNCTION refuse_all_but_the_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_user <> (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = TG_RELID) THEN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+
 -- How long a request can be approved.
 CREATE OR REPLACE FUNCTION request_valid_for() RETURNS interval LANGUAGE sql IMMUTABLE AS $$ SELECT interval '72 hours' $$;
 

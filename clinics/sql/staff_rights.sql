@@ -2,20 +2,14 @@
 
 -- Staff in force: only the tables' owner makes one, which is what an approved request runs as, and what the first
 -- superuser is made by (`createsuperuser --database owner`). The web's role may not add a row to users_groups either.
-CREATE OR REPLACE FUNCTION refuse_new_staff() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF current_user <> (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = TG_RELID) THEN
-    RAISE EXCEPTION 'rights of staff are given by a request that a second person approves'
-      USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  RETURN NEW;
-END $$;
 CREATE OR REPLACE TRIGGER nobody_is_born_staff BEFORE INSERT ON users
-  FOR EACH ROW WHEN (NEW.is_staff OR NEW.is_superuser) EXECUTE FUNCTION refuse_new_staff();
+  FOR EACH ROW WHEN (NEW.is_staff OR NEW.is_superuser) EXECUTE FUNCTION refuse_all_but_the_owner(
+    'rights of staff are given by a request that a second person approves');
 CREATE OR REPLACE TRIGGER nobody_makes_staff_alone BEFORE UPDATE OF is_active, is_staff, is_superuser ON users
   FOR EACH ROW WHEN ((NEW.is_staff AND NOT OLD.is_staff) OR (NEW.is_superuser AND NOT OLD.is_superuser)
                      OR (NEW.is_active AND NOT OLD.is_active AND (NEW.is_staff OR NEW.is_superuser)))
-  EXECUTE FUNCTION refuse_new_staff();
+  EXECUTE FUNCTION refuse_all_but_the_owner(
+    'rights of staff are given by a request that a second person approves');
 
 -- A user's rights as a request shows them.
 CREATE OR REPLACE FUNCTION staff_rights_of(p_user_id bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$

@@ -30,16 +30,9 @@ BEGIN
 END $$;
 
 -- Money back to a payer that we ask the gateway for is asked for by two people.
-CREATE OR REPLACE FUNCTION refuse_own_refund() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF current_user <> (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = TG_RELID) THEN
-    RAISE EXCEPTION 'a cash refund takes a request that a second person approves'
-      USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  RETURN NEW;
-END $$;
 CREATE OR REPLACE TRIGGER own_refunds_take_two_people BEFORE INSERT ON gateway_refunds
-  FOR EACH ROW WHEN (NEW.receipt IS NOT NULL) EXECUTE FUNCTION refuse_own_refund();
+  FOR EACH ROW WHEN (NEW.receipt IS NOT NULL) EXECUTE FUNCTION refuse_all_but_the_owner(
+    'a cash refund takes a request that a second person approves');
 CREATE OR REPLACE TRIGGER own_refund_facts_never_change
   BEFORE UPDATE OF receipt, payment_id, amount_paise ON gateway_refunds
   FOR EACH ROW WHEN ((OLD.receipt, OLD.payment_id, OLD.amount_paise)
