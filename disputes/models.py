@@ -76,6 +76,11 @@ class DisputePolicy(models.Model):
     def __str__(self) -> str:
         return self.get_dispute_type_display()
 
+    def percent_for(self, *, from_partner: bool) -> int | None:
+        """What is suggested of the lead's cost; None: nothing, a person decides."""
+        has_own = from_partner and self.partner_percent is not None
+        return self.partner_percent if has_own else self.suggested_percent
+
 
 class DisputeQuerySet(models.QuerySet["LeadDispute"]):
     def pending(self) -> "DisputeQuerySet":

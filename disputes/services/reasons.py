@@ -42,9 +42,7 @@ def reasons_for(lead: Lead) -> list[Reason]:
             policy=policy,
             refusal=refused[policy.dispute_type],
             until=_until(lead, policy),
-            percent=policy.partner_percent
-            if lead.partner_id and policy.partner_percent is not None
-            else policy.suggested_percent,
+            percent=policy.percent_for(from_partner=lead.partner_id is not None),
             attempts=attempts,
         )
         for policy in DisputePolicy.objects.order_by("position")

@@ -107,9 +107,9 @@ def _without_evidence(facts: CaseFacts) -> Suggestion:
 
 
 def _by_percentage(facts: CaseFacts, policy: DisputePolicy) -> Suggestion:
-    percent, basis = policy.suggested_percent, "the policy"
-    if facts.from_partner and policy.partner_percent is not None:
-        percent, basis = policy.partner_percent, "the policy, a partner sent the lead"
+    percent = policy.percent_for(from_partner=facts.from_partner)
+    is_partners = facts.from_partner and policy.partner_percent is not None
+    basis = "the policy, a partner sent the lead" if is_partners else "the policy"
     if not percent:
         return Suggestion(Advice.LOOK, "The policy names no percentage for this reason: decide by hand.")
     share = (facts.cost * percent / 100).quantize(PAISA, ROUND_HALF_UP)
