@@ -34,9 +34,10 @@ def decide(
         try:
             approve(dispute=dispute, amount=amount, reason_code=reason_code, notes=notes, by=by)
         except SecondPersonNeeded:
-            return cases.request_approval(
-                dispute=dispute, amount=amount, reason_code=reason_code, notes=notes, by=by
-            )
+            with audit.because(LeadDispute.ReasonCode(reason_code).label):
+                return cases.request_approval(
+                    dispute=dispute, amount=amount, reason_code=reason_code, notes=notes, by=by
+                )
     return None
 
 

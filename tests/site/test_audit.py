@@ -18,9 +18,10 @@ from clinics import audit, door, requests
 from clinics.models import ApiToken, Clinic, StaffRequest, User
 from clinics.services import revoke_tokens
 from clinics.trail import AuditEvent
-from credits.models import CreditAccount
+from credits.models import BillingRules, CreditAccount
 from credits.services.ledger import BillingService
 from disputes.services import cases
+from disputes.services.decide import Action, decide
 from leads.models import TreatmentPackage
 from tests import factories
 from tests.site.back_office import PATIENT, TRACES, make_rows, person
@@ -389,3 +390,19 @@ def test_approving_and_deciding_outside_any_transaction_tells_the_trail_too() ->
     assert (decided.actor, decided.reason, decided.source) == (one, "confirmed", "disputes_resolve")
     assert (decided.before["status"], decided.after["status"]) == ("pending", "rejected")
     assert (bare.actor, bare.reason, bare.source, bare.channel) == (None, "", "", "database")
+
+
+def test_asking_for_a_second_person_at_the_desk_leaves_its_reason(funded_clinic: Clinic) -> None:
+    dispute = factories.dispute(factories.deliver(funded_clinic))
+    BillingRules.objects.update(staff_refund_limit=1)
+
+    decide(
+        dispute=dispute,
+        action=Action.APPROVE,
+        amount=Decimal(100),
+        reason_code="confirmed",
+        notes="We rang it too.",
+        by=factories.staff_of("resolver"),
+    )
+
+    assert AuditEvent.objects.get(table_name="staff_requests").reason == "The reason is confirmed"
