@@ -10,7 +10,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from disputes.models import LeadDispute
+from disputes.services import cases
 from leads.models import Lead
+from tests import factories
 from tests.disputes.hostile_files import picture
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -66,3 +68,15 @@ def text_of(response: Any) -> str:
 
 def dispute_ids(html: str) -> list[int]:
     return [int(number) for number in re.findall(r'id="dispute-(\d+)"', html)]
+
+
+def asked(dispute: LeadDispute) -> LeadDispute:
+    staff = factories.UserFactory.create(is_staff=True, password=None)
+    return cases.ask_clinic(dispute=dispute, text="When did you call?", by=staff)
+
+
+def rejected(dispute: LeadDispute) -> LeadDispute:
+    staff = factories.UserFactory.create(is_staff=True, password=None)
+    return cases.reject(
+        dispute=dispute, reason_code="not_confirmed", notes="We reached the patient at once.", by=staff
+    )

@@ -24,12 +24,14 @@ from tests.disputes.portal import (
     HTML,
     LIST,
     SAID,
+    asked,
     create_url,
     file_by_form,
     file_by_json,
     ist,
     page,
     photo,
+    rejected,
     send,
     text_of,
     url,
@@ -57,18 +59,6 @@ def lead(funded_clinic: Clinic) -> Lead:
 def member(client: Client, owner: User) -> Client:
     client.force_login(owner)
     return client
-
-
-def asked(dispute: LeadDispute) -> LeadDispute:
-    staff = factories.UserFactory.create(is_staff=True, password=None)
-    return cases.ask_clinic(dispute=dispute, text="When did you call?", by=staff)
-
-
-def rejected(dispute: LeadDispute) -> LeadDispute:
-    staff = factories.UserFactory.create(is_staff=True, password=None)
-    return cases.reject(
-        dispute=dispute, reason_code="not_confirmed", notes="We reached the patient at once.", by=staff
-    )
 
 
 class TestReasons:

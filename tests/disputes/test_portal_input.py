@@ -8,17 +8,18 @@ from django.test import Client
 from clinics.models import Clinic, User
 from disputes.forms import MOST_CHARACTERS
 from disputes.models import Evidence, LeadDispute
-from disputes.services import cases
 from leads.models import Lead
 from tests import factories
 from tests.disputes.hostile_files import MB, noise, picture
 from tests.disputes.portal import (
     HTML,
     SAID,
+    asked,
     create_url,
     file_by_form,
     file_by_json,
     photo,
+    rejected,
     send,
     text_of,
     url,
@@ -37,18 +38,6 @@ def lead(funded_clinic: Clinic) -> Lead:
 def member(client: Client, owner: User) -> Client:
     client.force_login(owner)
     return client
-
-
-def asked(dispute: LeadDispute) -> LeadDispute:
-    staff = factories.UserFactory.create(is_staff=True, password=None)
-    return cases.ask_clinic(dispute=dispute, text="When did you call?", by=staff)
-
-
-def rejected(dispute: LeadDispute) -> LeadDispute:
-    staff = factories.UserFactory.create(is_staff=True, password=None)
-    return cases.reject(
-        dispute=dispute, reason_code="not_confirmed", notes="We reached the patient at once.", by=staff
-    )
 
 
 class TestBadInput:
