@@ -16,6 +16,7 @@ BEHIND_THE_DOOR: Final = (
     "credit_transactions",
     "credit_grants",
     "grant_consumptions",
+    "held_lead_decisions",
     "reversals",
     "leads",
     "lead_contacts",
@@ -52,7 +53,8 @@ APPEND_ONLY: Final = (
 UPDATABLE_COLUMNS: Final = {
     "billing_rules": ("charging_stopped_at", "top_ups_stopped_at", "updated_at"),
     "lead_disputes": ("assigned_to_id",),
-    "leads": ("status",),
+    "leads": ("status", "opened_at", "opened_by_id"),
+    "contact_attempts": ("outcome",),
     "credit_accounts": (
         "daily_cap",
         "monthly_cap",
@@ -60,6 +62,8 @@ UPDATABLE_COLUMNS: Final = {
         "paused_at",
         "paused_until",
         "auto_release",
+        "low_balance_thresholds",
+        "low_balance_told",
         "frozen_at",
         "frozen_reason",
     ),
@@ -83,6 +87,7 @@ DELETABLE: Final = (
     "mfa_authenticator",
     "users_groups",
     "users_user_permissions",
+    "usersessions_usersession",
 )
 # The door: the only functions the web's role may call.
 DOOR: Final = (
@@ -108,11 +113,13 @@ DOOR: Final = (
     "rehearse_request",
     "reject_dispute",
     "reject_request",
+    "release_held_leads",
     "release_lead",
     "repeats_a_charged_lead",
     "release_leads",
     "restore_reversal",
     "take_back_top_up",
+    "tell_of_expiring_credits",
     "tier_for_price",
     "withdraw_lead",
 )

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 GSTIN_PATTERN: Final = r"^[0-9]{2}[A-Z]{5}[0-9]{4}[A-Z][1-9A-Z][Z1-9ABD-J][0-9A-Z]$"
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -26,8 +27,8 @@ def check_digit(first_14: str) -> str:
 def validate_gstin(value: str) -> None:
     """Raises ValidationError unless form and check digit are right."""
     if not re.match(GSTIN_PATTERN, value):
-        raise ValidationError("A GSTIN has 15 characters, like 27AAPFU0939F1ZV.", code="invalid")
+        raise ValidationError(_("A GSTIN has 15 characters, like 27AAPFU0939F1ZV."), code="invalid")
     if check_digit(value[:14]) != value[14]:
         raise ValidationError(
-            "This GSTIN has a typing mistake: its check digit does not fit.", code="check_digit"
+            _("This GSTIN has a typing mistake: its check digit does not fit."), code="check_digit"
         )

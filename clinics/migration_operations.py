@@ -1,20 +1,37 @@
-"""A migration operation that installs a file of SQL functions and triggers (`<app>/sql/*.sql`).
-
-The files hold CREATE OR REPLACE only, so that a change to one is shipped by a new migration which installs it
-again; going back drops the functions it names, and with them their triggers.
-"""
+"""Migration operations: SQL functions and triggers from files, and indexes built beside the traffic."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from psycopg import sql
 
 FUNCTION_NAME = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+)", re.MULTILINE)
+CALLERS = """
+SELECT coalesce(role.rolname, '')
+  FROM pg_proc function
+       CROSS JOIN aclexplode(coalesce(proacl, acldefault('f', proowner))) AS right_of
+       LEFT JOIN pg_roles role ON role.oid = right_of.grantee
+ WHERE function.oid = to_regprocedure(%s)
+"""
 
 
 class InstallSQL(migrations.RunSQL):
-    def __init__(self, migration_file: str, *names: str) -> None:
-        self.migration_file, self.names = migration_file, names
+    """Installs files of SQL functions and triggers (`<app>/sql/*.sql`).
+
+    The files hold CREATE OR REPLACE only, so that a change to one is shipped by a new migration which installs it
+    again; going back drops the functions it names, and with them their triggers. `replaces` are functions of before
+    whose arguments change («release_lead(bigint)»): they go, and who could call one can call the new one of that
+    name in the same transaction.
+    """
+
+    def __init__(self, migration_file: str, *names: str, replaces: tuple[str, ...] = ()) -> None:
+        self.migration_file, self.names, self.replaces = migration_file, names, replaces
         folder = Path(migration_file).resolve().parent.parent / "sql"
         texts = [(folder / name).read_text(encoding="utf-8") for name in names]
         functions = FUNCTION_NAME.findall("\n".join(texts))
@@ -25,4 +42,80 @@ class InstallSQL(migrations.RunSQL):
         )
 
     def deconstruct(self) -> tuple[str, list[str], dict[str, object]]:
-        return (self.__class__.__name__, [self.migration_file, *self.names], {})
+        return (self.__class__.__name__, [self.migration_file, *self.names], {"replaces": self.replaces})
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        callers: dict[str, set[str]] = {}
+        with schema_editor.connection.cursor() as cursor:
+            for signature in self.replaces:
+                cursor.execute(CALLERS, [signature])
+                callers[signature] = {name for (name,) in cursor.fetchall()}
+                cursor.execute(f"DROP FUNCTION IF EXISTS {signature}")
+        super().database_forwards(app_label, schema_editor, from_state, to_state)
+        with schema_editor.connection.cursor() as cursor:
+            for signature, names in callers.items():
+                function = sql.Identifier(signature.partition("(")[0])
+                if names and "" not in names:  # PUBLIC has no name
+                    cursor.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(function))
+                for name in names - {""}:
+                    cursor.execute(
+                        sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(function, sql.Identifier(name))
+                    )
+
+
+@contextmanager
+def without_timeouts(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+    """What is done beside the traffic waits for every older transaction, a running backup too, and holds nobody up."""
+    names = ("lock_timeout", "statement_timeout")
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
+        before = cursor.fetchone()
+        try:
+            for name in names:
+                cursor.execute("SELECT set_config(%s, '0', false)", [name])
+            yield
+        finally:
+            for name, value in zip(names, before, strict=True):
+                cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
+
+
+class BuildIndexConcurrently(AddIndexConcurrently):
+    """Builds an index beside the traffic, in a migration with `atomic = False`.
+
+    One that was interrupted leaves an invalid index of its name behind: it goes first, so that `migrate` can simply be
+    run again.
+    """
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        self._ensure_not_in_transaction(schema_editor)
+        with without_timeouts(schema_editor):
+            schema_editor.execute(
+                f"DROP INDEX CONCURRENTLY IF EXISTS {schema_editor.quote_name(self.index.name)}"
+            )
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        with without_timeouts(schema_editor):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+class RunSQLPatiently(migrations.RunSQL):
+    """SQL that works beside the traffic (`CONCURRENTLY`), in a migration with `atomic = False`."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        with without_timeouts(schema_editor):
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        with without_timeouts(schema_editor):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)

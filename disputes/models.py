@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from clinics.models import Clinic
 from clinics.trail import tracked
@@ -23,15 +24,15 @@ MOST_FILES = 5
 class DisputeType(models.TextChoices):
     """Why a clinic disputes a lead (PRODUCT rule 6)."""
 
-    INVALID_CONTACT = "invalid_contact", "Invalid contact"
-    DUPLICATE = "duplicate", "Duplicate"
-    SPAM = "spam", "Spam"
-    OUTSIDE_AREA = "outside_area", "Outside our service area"
-    WRONG_TREATMENT = "wrong_treatment", "Wrong treatment"
-    TECHNICAL_ERROR = "technical_error", "Technical error"
-    NOT_INTERESTED = "not_interested", "Patient not interested"
-    PRICE_ONLY = "price_only", "Asked for the price only"
-    OTHER = "other", "Something else"
+    INVALID_CONTACT = "invalid_contact", _("Invalid contact")
+    DUPLICATE = "duplicate", _("Duplicate")
+    SPAM = "spam", _("Spam")
+    OUTSIDE_AREA = "outside_area", _("Outside our service area")
+    WRONG_TREATMENT = "wrong_treatment", _("Wrong treatment")
+    TECHNICAL_ERROR = "technical_error", _("Technical error")
+    NOT_INTERESTED = "not_interested", _("Patient not interested")
+    PRICE_ONLY = "price_only", _("Asked for the price only")
+    OTHER = "other", _("Something else")
 
 
 @tracked("dispute-policy", leaves_out=("updated_at",))
@@ -99,22 +100,22 @@ class LeadDispute(models.Model):
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Pending"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
-        CANCELLED = "cancelled", "Cancelled"
+        PENDING = "pending", _("Pending")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class ReasonCode(models.TextChoices):
         """Why it was decided so: the closed list staff choose from."""
 
-        CONFIRMED = "confirmed", "The reason is confirmed"
-        PARTLY_CONFIRMED = "partly_confirmed", "The reason is confirmed in part"
-        AUTOMATIC_DUPLICATE = "automatic_duplicate", "The books show a repeat"
-        GOODWILL = "goodwill", "Goodwill beyond the policy"
-        NOT_CONFIRMED = "not_confirmed", "The reason is not confirmed"
-        NO_EVIDENCE = "no_evidence", "Nothing supports it"
-        LEAD_WAS_GOOD = "lead_was_good", "The lead was good"
-        NOT_COVERED = "not_covered", "The policy does not cover it"
+        CONFIRMED = "confirmed", _("The reason is confirmed")
+        PARTLY_CONFIRMED = "partly_confirmed", _("The reason is confirmed in part")
+        AUTOMATIC_DUPLICATE = "automatic_duplicate", _("The books show a repeat")
+        GOODWILL = "goodwill", _("Goodwill beyond the policy")
+        NOT_CONFIRMED = "not_confirmed", _("The reason is not confirmed")
+        NO_EVIDENCE = "no_evidence", _("Nothing supports it")
+        LEAD_WAS_GOOD = "lead_was_good", _("The lead was good")
+        NOT_COVERED = "not_covered", _("The policy does not cover it")
 
     lead = models.ForeignKey(Lead, on_delete=models.PROTECT, related_name="disputes", db_index=False)
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="disputes", db_index=False)
@@ -278,6 +279,23 @@ class DisputeEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of dispute {self.dispute_id}"
+
+
+class DisputeReader(models.Model):
+    """How far a member has read what was said in a dispute: up to which of its entries."""
+
+    dispute = models.ForeignKey(LeadDispute, on_delete=models.PROTECT, related_name="readers")
+    member = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    read_up_to = models.BigIntegerField()
+
+    class Meta:
+        db_table = "dispute_readers"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["dispute", "member"], name="reader_once_per_dispute_and_member"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Reader {self.member_id} of dispute {self.dispute_id}"
 
 
 class Evidence(models.Model):

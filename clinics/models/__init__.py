@@ -6,25 +6,31 @@ Nothing here points at leads or money; those point here.
 
 from clinics.models.clinics import Clinic, ClinicQuerySet, Membership
 from clinics.models.idempotency import IDEMPOTENCY_KEY_MAX_LENGTH, IdempotencyKey
-from clinics.models.outbox import Notice
-from clinics.models.people import LowercaseEmailField, User, UserManager
+from clinics.models.invitations import Invitation
+from clinics.models.outbox import AlertPreference, Notice
+from clinics.models.people import Language, LowercaseEmailField, User, UserManager
 from clinics.models.programs import ApiToken, Partner, Scope
 from clinics.models.requests import StaffRequest
+from clinics.models.support import SupportRequest
 from clinics.trail import AuditEvent
 
 __all__ = [
     "IDEMPOTENCY_KEY_MAX_LENGTH",
+    "AlertPreference",
     "ApiToken",
     "AuditEvent",
     "Clinic",
     "ClinicQuerySet",
     "IdempotencyKey",
+    "Invitation",
+    "Language",
     "LowercaseEmailField",
     "Membership",
     "Notice",
     "Partner",
     "Scope",
     "StaffRequest",
+    "SupportRequest",
     "User",
     "UserManager",
 ]

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now, Substr
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from clinics.gstin import GSTIN_PATTERN, validate_gstin
@@ -75,19 +76,22 @@ class Clinic(models.Model):
         return self.name
 
 
-@tracked("membership")
+@tracked("membership", leaves_out=("notices_seen_up_to",))
 class Membership(models.Model):
     """What a user may do at one clinic. Ended by unticking `is_active`, so that the past keeps its names."""
 
     class Role(models.TextChoices):
-        OWNER = "owner", "Owner"
-        BILLING = "billing", "Billing"
-        FRONT_DESK = "front_desk", "Front desk"
+        OWNER = "owner", _("Owner")
+        BILLING = "billing", _("Billing")
+        FRONT_DESK = "front_desk", _("Front desk")
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role.choices)
     is_active = models.BooleanField("active", default=True)
+    notices_seen_up_to = models.BigIntegerField(
+        db_default=0, editable=False, help_text="Notices with a greater id are new to this member."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

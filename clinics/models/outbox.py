@@ -1,12 +1,33 @@
 """What a clinic should hear of."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
-from clinics.models.clinics import Clinic
+from clinics.models.clinics import Clinic, Membership
+
+NEWEST_LOOKED_THROUGH: Final = 200  # for what is new to a member
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def shown_to(self, membership: Membership) -> "NoticeQuerySet":
+        """The clinic's notices of the kinds this member wants to see in the portal."""
+        unwanted = AlertPreference.objects.filter(membership=membership, in_portal=False)
+        return self.filter(clinic=membership.clinic_id).exclude(kind__in=unwanted.values("kind"))
+
+    def new_to(self, membership: Membership) -> "NoticeQuerySet":
+        """Those that came since the member last looked at them, among the clinic's newest: who has long seen none, or
+        hides a kind of which there are many, must not have them all walked through on every page."""
+        newest = Notice.objects.filter(clinic=membership.clinic_id, pk__gt=membership.notices_seen_up_to)
+        return self.shown_to(membership).filter(
+            pk__in=newest.newest_first().values("pk")[:NEWEST_LOOKED_THROUGH]
+        )
+
+    def newest_first(self) -> "NoticeQuerySet":
+        return self.order_by("-pk")
 
 
 class Notice(models.Model):
@@ -17,12 +38,16 @@ class Notice(models.Model):
     """
 
     class Kind(models.TextChoices):
-        LEAD_DELIVERED = "lead_delivered", "Lead delivered"
-        LEAD_HELD = "lead_held", "Lead held"
-        DISPUTE_ASKED = "dispute_asked", "Question about a dispute"
-        DISPUTE_DECIDED = "dispute_decided", "Dispute decided"
+        LEAD_DELIVERED = "lead_delivered", _("Lead delivered")
+        LEAD_HELD = "lead_held", _("Lead held")
+        DISPUTE_ASKED = "dispute_asked", _("Question about a dispute")
+        DISPUTE_DECIDED = "dispute_decided", _("Dispute decided")
+        LOW_BALANCE = "low_balance", _("Low balance")
+        BUDGET_REACHED = "budget_reached", _("Limit reached")
+        PAYMENT_CREDITED = "payment_credited", _("Payment credited")
+        CREDITS_EXPIRING = "credits_expiring", _("Credits expire soon")
 
-    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="notices")
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="notices", db_index=False)
     kind = models.CharField(max_length=40, choices=Kind.choices)
     unique_key = models.CharField(max_length=100, unique=True)
     data = models.JSONField(default=dict)
@@ -30,11 +55,37 @@ class Notice(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)
 
+    objects = NoticeQuerySet.as_manager()
+
     class Meta:
         db_table = "notices"
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["id"], name="notices_unsent", condition=Q(sent_at__isnull=True)),
+            models.Index(F("clinic"), F("id").desc(), name="notices_newest_of_clinic"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} notice {self.pk}"
+
+
+class AlertPreference(models.Model):
+    """Where a member does not want to hear of one kind of notice. No row: everywhere.
+
+    Members choose for themselves: the owner wants mails about money, the front desk those about leads.
+    """
+
+    membership = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="alert_preferences")
+    kind = models.CharField(max_length=40, choices=Notice.Kind.choices)
+    in_portal = models.BooleanField(default=True)
+    by_email = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "alert_preferences"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["membership", "kind"], name="alert_preference_once_per_member_and_kind"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for membership {self.membership_id}"

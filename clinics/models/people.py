@@ -19,6 +19,13 @@ class LowercaseEmailField(models.EmailField[str, str]):
         return prepared.lower() if isinstance(prepared, str) else prepared
 
 
+class Language(models.TextChoices):
+    """What pages and mails are written in. Each in its own words: it is read by those who can't read the other."""
+
+    ENGLISH = "en", "English"
+    HINDI = "hi", "हिन्दी"
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A user who signs in by e-mail; without a password they must set one by «forgot password»."""
@@ -33,7 +40,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
-@tracked("user", conceals=("email", "full_name", "password"), leaves_out=("last_login",))
+@tracked("user", conceals=("email", "full_name", "password"), leaves_out=("last_login", "language"))
 class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in: a member of clinics, or staff. Deactivated, never deleted (rule 12)."""
 
@@ -42,6 +49,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False, help_text="May open the back office.")
     is_active = models.BooleanField("active", default=True, help_text="Untick instead of deleting.")
     date_joined = models.DateTimeField(default=timezone.now)
+    language = models.CharField(
+        max_length=2,
+        choices=Language.choices,
+        blank=True,
+        default="",
+        help_text="Empty: as the browser says.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "email"
@@ -52,6 +66,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         db_table = "users"
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(name="user_email_is_lower_case", condition=Q(email=Lower("email"))),
+            models.CheckConstraint(name="user_language_is_known", condition=Q(language__in=["", "en", "hi"])),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 from clinics.models.clinics import Clinic
@@ -32,9 +33,9 @@ class Partner(models.Model):
 
 class Scope(models.TextChoices):
     LEADS_WRITE = "leads:write", "Hand over leads"
-    LEADS_READ = "leads:read", "Read leads"
-    CREDITS_READ = "credits:read", "Read balance and history"
-    CREDITS_TOPUP = "credits:topup", "Start top-ups"
+    LEADS_READ = "leads:read", _("Read leads")
+    CREDITS_READ = "credits:read", _("Read balance and history")
+    CREDITS_TOPUP = "credits:topup", _("Start top-ups")
 
 
 @tracked("token", conceals=("digest", "token_key"), leaves_out=("last_used_at",))

@@ -1,4 +1,4 @@
-"""Money, by noun: `ledger`, `topups` (what is bought), `gateway` (what was paid), `rules` (limits, switches)."""
+"""Money, by noun: `ledger`, `held` (who released leads), `topups`, `gateway` (what was paid), `rules` (switches)."""
 
 from credits.models.gateway import (
     GatewayDispute,
@@ -9,6 +9,7 @@ from credits.models.gateway import (
     PromoUse,
     ReviewItem,
 )
+from credits.models.held import HeldLeadDecision
 from credits.models.ledger import CreditAccount, CreditGrant, CreditTransaction, GrantConsumption, Reversal
 from credits.models.rules import BillingRules
 from credits.models.topups import CreditPackage, TopUp
@@ -24,6 +25,7 @@ __all__ = [
     "GatewayPayment",
     "GatewayRefund",
     "GrantConsumption",
+    "HeldLeadDecision",
     "PromoCode",
     "PromoUse",
     "Reversal",

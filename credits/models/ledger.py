@@ -4,12 +4,15 @@ Written by the SQL functions in `credits/sql/` alone (one door); the web's role 
 Reading is plain ORM. docs/accounts.md shows which rows each event writes.
 """
 
+from decimal import Decimal
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from clinics.models import Clinic
 from clinics.trail import tracked
@@ -40,6 +43,7 @@ class SeedIndex(models.Index):
         "charged_on",
         "charged_today",
         "charged_this_month",
+        "low_balance_told",
     ),
 )
 class CreditAccount(models.Model):
@@ -68,6 +72,20 @@ class CreditAccount(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
     auto_release = models.BooleanField("release held leads by itself", db_default=True)
+    low_balance_thresholds = ArrayField(
+        models.DecimalField(max_digits=12, decimal_places=2),
+        db_default=[Decimal("1000.00"), Decimal("300.00")],
+        help_text="A notice each time the balance falls below one of these.",
+    )
+    low_balance_told = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        db_default=Decimal("300.00"),
+        editable=False,
+        help_text="This threshold and those above it are told and rest until the balance has recovered.",
+    )
     frozen_at = models.DateTimeField("frozen by staff at", null=True, blank=True)
     frozen_reason = models.CharField(max_length=200, blank=True, db_default="")
 
@@ -84,6 +102,10 @@ class CreditAccount(models.Model):
                 condition=(Q(daily_cap__isnull=True) | Q(daily_cap__gte=0))
                 & (Q(monthly_cap__isnull=True) | Q(monthly_cap__gte=0))
                 & (Q(highest_cost__isnull=True) | Q(highest_cost__gte=0)),
+            ),
+            models.CheckConstraint(
+                name="account_has_few_low_balance_thresholds",
+                condition=Q(low_balance_thresholds__len__lte=5),
             ),
             models.CheckConstraint(
                 name="account_pause_ends_after_it_starts",
@@ -159,13 +181,13 @@ class CreditTransaction(models.Model):
     """One signed, immutable movement, with the balance after it and its number within the account."""
 
     class Type(models.TextChoices):
-        CREDIT = "credit", "Credits bought"
-        BONUS = "bonus", "Bonus"
-        DEDUCTION = "deduction", "Lead"
-        REFUND = "refund", "Refund for a lead"
-        ADJUSTMENT = "adjustment", "Adjustment"
-        EXPIRY = "expiry", "Expired"
-        REVERSAL = "reversal", "Reversal"
+        CREDIT = "credit", _("Credits bought")
+        BONUS = "bonus", _("Bonus")
+        DEDUCTION = "deduction", _("Lead")
+        REFUND = "refund", _("Refund for a lead")
+        ADJUSTMENT = "adjustment", _("Adjustment")
+        EXPIRY = "expiry", _("Expired")
+        REVERSAL = "reversal", _("Reversal")
 
     clinic = models.ForeignKey(
         Clinic, on_delete=models.PROTECT, related_name="credit_transactions", db_index=False
@@ -261,9 +283,9 @@ class CreditGrant(models.Model):
     """What one incoming row brought, and how much of it is left. Σ remaining = the account's balance."""
 
     class Kind(models.TextChoices):
-        PAID = "paid", "Paid"
-        BONUS = "bonus", "Bonus"
-        GOODWILL = "goodwill", "Goodwill"
+        PAID = "paid", _("Paid")
+        BONUS = "bonus", _("Bonus")
+        GOODWILL = "goodwill", _("Goodwill")
 
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="credit_grants", db_index=False)
     transaction = models.ForeignKey(CreditTransaction, on_delete=models.PROTECT, related_name="grants")

@@ -16,6 +16,22 @@ BEGIN
   RETURN ledger_open(v_clinic_id);
 END $$;
 
+-- Why a clinic gets no lead at all; NULL when it does.
+CREATE OR REPLACE FUNCTION delivery_stopped(a credit_accounts, p_charging_stopped_at timestamptz) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN a.frozen_at IS NOT NULL OR a.owed > 0 OR p_charging_stopped_at IS NOT NULL THEN 'frozen'
+              WHEN a.paused_at IS NOT NULL AND (a.paused_until IS NULL OR a.paused_until > a.last_posted_at) THEN 'paused'
+         END
+$$;
+
+-- Why it gets none at this cost; NULL when it can be charged.
+CREATE OR REPLACE FUNCTION delivery_unpayable(a credit_accounts, p_cost numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_cost > a.highest_cost OR a.charged_today + p_cost > a.daily_cap
+                   OR a.charged_this_month + p_cost > a.monthly_cap THEN 'budget'
+              WHEN p_cost > a.balance THEN 'no_credits'
+         END
+$$;
+
 -- The lead with its fate filled in; nothing is written.
 CREATE OR REPLACE FUNCTION delivery_decide(a credit_accounts, l leads, p_phone text) RETURNS leads LANGUAGE plpgsql AS $$
 DECLARE
@@ -23,11 +39,8 @@ DECLARE
   v_reason text;
 BEGIN
   SELECT * INTO rules FROM billing_rules;
-  IF a.frozen_at IS NOT NULL OR a.owed > 0 OR rules.charging_stopped_at IS NOT NULL THEN
-    v_reason := 'frozen';
-  ELSIF a.paused_at IS NOT NULL AND (a.paused_until IS NULL OR a.paused_until > a.last_posted_at) THEN
-    v_reason := 'paused';
-  ELSIF p_phone <> '' THEN
+  v_reason := delivery_stopped(a, rules.charging_stopped_at);
+  IF v_reason IS NULL AND p_phone <> '' THEN
     -- Rule 2: a charged lead of this phone within the window, before or after this one, makes it free.
     SELECT other.id INTO l.repeat_of_id
       FROM lead_contacts contact JOIN leads other ON other.id = contact.lead_id
@@ -50,14 +63,7 @@ BEGIN
        AND (other.created_at, other.id) < (l.created_at, l.id)
      ORDER BY other.created_at, other.id LIMIT 1;
   END IF;
-  IF v_reason IS NULL THEN
-    IF l.cost > a.highest_cost OR a.charged_today + l.cost > a.daily_cap
-       OR a.charged_this_month + l.cost > a.monthly_cap THEN
-      v_reason := 'budget';
-    ELSIF l.cost > a.balance THEN
-      v_reason := 'no_credits';
-    END IF;
-  END IF;
+  v_reason := coalesce(v_reason, delivery_unpayable(a, l.cost));
   l.delivery_state := CASE WHEN v_reason IS NULL THEN 'delivered' ELSE 'held' END;
   l.held_reason := coalesce(v_reason, '');
   l.delivered_at := CASE WHEN v_reason IS NULL THEN a.last_posted_at END;
@@ -109,6 +115,8 @@ BEGIN
   END IF;
   IF l.delivery_state <> 'held' THEN
     PERFORM delivery_notice(l, 'released', a.last_posted_at);
+  ELSIF l.held_reason = 'budget' THEN
+    PERFORM budget_notice(a, l);
   END IF;
   RETURN a;
 END $$;
@@ -146,35 +154,71 @@ BEGIN
   RETURN a;
 END $$;
 
--- Releases up to `p_limit` held leads of an opened account, oldest first, skipping those that still can't be.
-CREATE OR REPLACE FUNCTION delivery_release(a credit_accounts, p_limit integer) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+-- Releases up to `p_limit` held leads of an opened account, oldest first, skipping those that still can't be. By itself
+-- only young ones, and where the clinic wants it; `p_by_hand` those of any age. Never from review: a person looks at each.
+-- A long queue that can't be paid is read once: what would stay is not decided one by one, and not touched where its reason
+-- stays too.
+CREATE OR REPLACE FUNCTION delivery_release(a credit_accounts, p_limit integer, p_by_hand boolean) RETURNS credit_accounts
+LANGUAGE plpgsql AS $$
 DECLARE
   l record;
+  v_lead leads;
+  rules billing_rules;
+  v_ids bigint[] := '{}';  -- those that stay for another reason than before, and that reason
+  v_reasons text[] := '{}';
   v_released integer := 0;
+  v_stopped text;
   v_reason text;
-  v_waiting jsonb := '{}';  -- phone → why its oldest lead stays held: the later ones wait with it
 BEGIN
+  SELECT * INTO rules FROM billing_rules;
+  v_stopped := delivery_stopped(a, rules.charging_stopped_at);
   FOR l IN
-    SELECT lead.id, lead.created_at, contact.phone
-      FROM leads lead JOIN lead_contacts contact ON contact.lead_id = lead.id
-     WHERE lead.clinic_id = a.clinic_id AND lead.delivery_state = 'held' AND lead.held_reason <> 'review'
-       AND (a.auto_release OR lead.held_reason = 'busy')
-       AND lead.created_at >= a.last_posted_at - make_interval(hours => (SELECT auto_release_hours FROM billing_rules))
-     ORDER BY lead.created_at, lead.id LOOP
+    -- `earlier`: the one before it of its phone in this round; `is_alone`: no other of its phone is held at all.
+    SELECT held.*, lag(id) OVER (PARTITION BY phone, nobody ORDER BY created_at, id) AS earlier,
+           EXISTS (SELECT FROM lead_contacts contact JOIN leads other ON other.id = contact.lead_id
+                    WHERE contact.clinic_id = a.clinic_id AND contact.phone = held.phone AND held.phone <> ''
+                      AND other.delivery_state = 'delivered' AND other.refunded_total < other.cost) AS may_be_free
+      FROM (SELECT lead.id, lead.created_at, lead.cost, lead.held_reason, contact.phone,
+                   CASE WHEN contact.phone = '' THEN lead.id END AS nobody,
+                   contact.phone = '' OR count(*) OVER (PARTITION BY contact.phone) = 1 AS is_alone
+              FROM leads lead JOIN lead_contacts contact ON contact.lead_id = lead.id
+             WHERE lead.clinic_id = a.clinic_id AND lead.delivery_state = 'held' AND lead.held_reason <> 'review') AS held
+     WHERE p_by_hand OR ((a.auto_release OR held_reason = 'busy')
+                         AND created_at >= a.last_posted_at - make_interval(hours => rules.auto_release_hours))
+     ORDER BY created_at, id LOOP
     EXIT WHEN v_released >= p_limit;
-    v_reason := v_waiting ->> nullif(l.phone, '');
-    IF v_reason IS NOT NULL THEN
-      UPDATE leads SET held_reason = v_reason
-       WHERE id = l.id AND delivery_state = 'held' AND held_reason <> v_reason;
-      CONTINUE;
+    IF (v_stopped IS NOT NULL AND (l.is_alone OR p_by_hand)) OR (l.is_alone AND NOT l.may_be_free) THEN
+      v_reason := coalesce(v_stopped, delivery_unpayable(a, l.cost));
+      CONTINUE WHEN v_reason = l.held_reason;
+      IF v_reason IS NOT NULL THEN
+        v_ids := v_ids || l.id;
+        v_reasons := v_reasons || v_reason;
+        CONTINUE;
+      END IF;
     END IF;
-    a := delivery_retry_earlier(a, l.phone, l.created_at, l.id, false);
+    -- While an earlier one stays held, it waits with it, for its reason.
+    IF l.earlier IS NOT NULL THEN
+      SELECT held_reason INTO v_reason FROM leads WHERE id = l.earlier AND delivery_state = 'held';
+      IF FOUND THEN
+        UPDATE leads SET held_reason = v_reason WHERE id = l.id AND l.held_reason <> v_reason;
+        CONTINUE;
+      END IF;
+    END IF;
+    IF l.earlier IS NULL AND NOT l.is_alone THEN
+      a := delivery_retry_earlier(a, l.phone, l.created_at, l.id, p_by_hand);
+    END IF;
     a := delivery_retry(a, l.id);
-    SELECT held_reason INTO v_reason FROM leads WHERE id = l.id AND delivery_state = 'held';
-    IF FOUND THEN
-      v_waiting := v_waiting || jsonb_build_object(l.phone, v_reason);
-    ELSE
+    PERFORM FROM leads WHERE id = l.id AND delivery_state = 'held';
+    IF NOT FOUND THEN
       v_released := v_released + 1;
+    END IF;
+  END LOOP;
+  -- All at once: a statement for each would be most of the work.
+  FOR v_lead IN
+    UPDATE leads SET held_reason = stays.reason FROM unnest(v_ids, v_reasons) AS stays (id, reason)
+     WHERE leads.id = stays.id RETURNING leads.* LOOP
+    IF v_lead.held_reason = 'budget' THEN
+      PERFORM budget_notice(a, v_lead);
     END IF;
   END LOOP;
   RETURN a;
@@ -281,6 +325,9 @@ BEGIN
     a := delivery_charge(a, l.id, l.cost);
   END IF;
   PERFORM delivery_notice(l, 'arrived', a.last_posted_at);
+  IF l.held_reason = 'budget' THEN
+    PERFORM budget_notice(a, l);
+  END IF;
   IF NOT p_without_account THEN
     PERFORM ledger_close(a);
   END IF;
@@ -296,27 +343,9 @@ DECLARE
 BEGIN
   a := ledger_open(p_clinic_id);
   SELECT count(*) INTO v_before FROM leads WHERE clinic_id = p_clinic_id AND delivery_state = 'held';
-  a := delivery_release(a, p_limit);
+  a := delivery_release(a, p_limit, false);
   PERFORM ledger_close(a);
   RETURN v_before - (SELECT count(*) FROM leads WHERE clinic_id = p_clinic_id AND delivery_state = 'held');
-END $$;
-
--- A person releases one held lead, of any age and also from review; the rules are checked anew. Returns it as it is now.
-CREATE OR REPLACE FUNCTION release_lead(p_lead_id bigint) RETURNS leads
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  a credit_accounts;
-  l leads;
-BEGIN
-  a := delivery_open(p_lead_id);
-  SELECT * INTO l FROM leads WHERE id = p_lead_id;
-  IF l.delivery_state = 'held' THEN
-    a := delivery_retry_earlier(a, (SELECT phone FROM lead_contacts WHERE lead_id = l.id), l.created_at, l.id, true);
-    a := delivery_retry(a, l.id);
-    SELECT * INTO l FROM leads WHERE id = p_lead_id;
-  END IF;
-  PERFORM ledger_close(a);
-  RETURN l;
 END $$;
 
 -- `BillingService.deduct_credits_for_lead`: delivers a held lead or says why not; a repeat returns the first charge.
@@ -362,21 +391,6 @@ BEGIN
   GET DIAGNOSTICS v_expired = ROW_COUNT;
   PERFORM ledger_close(a);
   RETURN v_expired;
-END $$;
-
--- A person refuses a lead that waits for review. Returns it as it is now.
-CREATE OR REPLACE FUNCTION refuse_lead(p_lead_id bigint) RETURNS leads
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  a credit_accounts;
-  l leads;
-BEGIN
-  a := delivery_open(p_lead_id);
-  UPDATE leads SET delivery_state = 'expired', held_reason = '', expired_reason = 'refused', expired_at = a.last_posted_at
-   WHERE id = p_lead_id AND delivery_state = 'held' AND held_reason = 'review';
-  PERFORM ledger_close(a);
-  SELECT * INTO l FROM leads WHERE id = p_lead_id;
-  RETURN l;
 END $$;
 
 -- The patient withdraws: the contact is erased; a held lead expires; a charge already made stays (rule 1).

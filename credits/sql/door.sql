@@ -18,8 +18,9 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'clinic % does not exist', p_clinic_id USING ERRCODE = 'CC001';
   END IF;
-  -- Time never runs backwards within an account, whatever the server's clock does.
-  a.last_posted_at := greatest(ledger_clock(), a.last_posted_at);
+  -- Time never stands still or runs backwards within an account, whatever the server's clock does: what was posted up to
+  -- an instant stays what it was.
+  a.last_posted_at := greatest(ledger_clock(), a.last_posted_at + interval '1 microsecond');
   v_today := ist_date(a.last_posted_at);
   IF v_today <> a.charged_on THEN
     IF date_trunc('month', v_today) <> date_trunc('month', a.charged_on) THEN
@@ -36,13 +37,18 @@ BEGIN
   RETURN a;
 END $$;
 
--- Writes the account: once per event.
-CREATE OR REPLACE FUNCTION ledger_close(a credit_accounts) RETURNS void LANGUAGE sql AS $$
+-- Writes the account: once per event. An account with enough credits pays two comparisons for its low-balance alerts.
+CREATE OR REPLACE FUNCTION ledger_close(a credit_accounts) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF a.low_balance_told IS NOT NULL OR NOT a.balance >= ALL (a.low_balance_thresholds) THEN
+    a := low_balance_watch(a);
+  END IF;
   UPDATE credit_accounts
      SET balance = a.balance, owed = a.owed, last_sequence = a.last_sequence, last_posted_at = a.last_posted_at,
-         charged_on = a.charged_on, charged_today = a.charged_today, charged_this_month = a.charged_this_month
-   WHERE clinic_id = a.clinic_id
-$$;
+         charged_on = a.charged_on, charged_today = a.charged_today, charged_this_month = a.charged_this_month,
+         low_balance_told = a.low_balance_told
+   WHERE clinic_id = a.clinic_id;
+END $$;
 
 CREATE OR REPLACE FUNCTION ledger_new_id() RETURNS bigint LANGUAGE sql AS $$
   SELECT nextval('credit_transactions_id_seq')

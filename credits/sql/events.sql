@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION ledger_received(a credit_accounts) RETURNS credit_acc
 BEGIN
   a := ledger_settle(a);
   IF a.auto_release THEN
-    a := delivery_release(a, (SELECT release_batch FROM billing_rules));
+    a := delivery_release(a, (SELECT release_batch FROM billing_rules), false);
   END IF;
   RETURN a;
 END $$;
@@ -64,6 +64,9 @@ BEGIN
     UPDATE top_ups SET state = 'paid', paid_at = a.last_posted_at, razorpay_payment_id = p_payment_id
      WHERE id = purchase.id;
   END IF;
+  IF p_payment_id IS NOT NULL THEN
+    a := ledger_paid(a, p_top_up_id, p_amount, coalesce(purchase.bonus, 0));
+  END IF;
   a := ledger_received(a);
   PERFORM ledger_close(a);
   SELECT * INTO t FROM credit_transactions WHERE id = v_id;
@@ -109,6 +112,8 @@ BEGIN
   END IF;
   UPDATE top_ups SET state = 'paid', paid_at = a.last_posted_at, razorpay_payment_id = p_payment_id
    WHERE id = purchase.id;
+  a := ledger_paid(a, purchase.id, purchase.price,
+                   purchase.bonus + CASE WHEN p_with_promo THEN purchase.promo_bonus ELSE 0 END);
   a := ledger_received(a);
   PERFORM ledger_close(a);
   SELECT * INTO t FROM credit_transactions WHERE id = v_id;

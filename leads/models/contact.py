@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from clinics.models import Clinic
@@ -59,17 +60,20 @@ class LeadContact(models.Model):
 
 
 class ContactAttempt(models.Model):
-    """The clinic tried to reach the patient: the evidence a dispute asks for."""
+    """The clinic tried to reach the patient: the evidence a dispute asks for.
+
+    Never changed but for its outcome, which is set once (leads/sql/inbox.sql).
+    """
 
     class Kind(models.TextChoices):
-        CALL = "call", "Call"
-        WHATSAPP = "whatsapp", "WhatsApp"
+        CALL = "call", _("Call")
+        WHATSAPP = "whatsapp", _("WhatsApp")
 
     class Outcome(models.TextChoices):
-        OPENED = "opened", "Link opened"
-        REACHED = "reached", "Reached"
-        NO_ANSWER = "no_answer", "No answer"
-        WRONG_NUMBER = "wrong_number", "Wrong number"
+        OPENED = "opened", _("Link opened")
+        REACHED = "reached", _("Reached")
+        NO_ANSWER = "no_answer", _("No answer")
+        WRONG_NUMBER = "wrong_number", _("Wrong number")
 
     lead = models.ForeignKey(Lead, on_delete=models.PROTECT, related_name="contact_attempts")
     kind = models.CharField(max_length=10, choices=Kind.choices)

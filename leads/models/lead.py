@@ -8,6 +8,8 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from clinics.models import Clinic, Partner
 from leads.models.catalogue import PricingTier, Treatment, TreatmentPackage
@@ -32,9 +34,16 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def held(self) -> "LeadQuerySet":
         return self.filter(delivery_state=Lead.DeliveryState.HELD)
 
+    def not_expired(self) -> "LeadQuerySet":
+        return self.exclude(delivery_state=Lead.DeliveryState.EXPIRED)
+
     def received(self) -> "LeadQuerySet":
         """What the clinic got to see: delivered and free ones."""
         return self.filter(delivery_state__in=[Lead.DeliveryState.DELIVERED, Lead.DeliveryState.FREE])
+
+    def unread(self) -> "LeadQuerySet":
+        """Received, and nobody of the clinic has opened it or worked on it yet: the index `leads_unread`."""
+        return self.received().filter(opened_at=None, status=Lead.Status.NEW)
 
     def newest_first(self) -> "LeadQuerySet":
         return self.order_by("-created_at", "-pk")
@@ -57,35 +66,35 @@ class Lead(models.Model):
     """
 
     class DeliveryState(models.TextChoices):
-        DELIVERED = "delivered", "Delivered"
-        FREE = "free", "Free"
-        HELD = "held", "Held"
-        EXPIRED = "expired", "Expired"
+        DELIVERED = "delivered", _("Delivered")
+        FREE = "free", pgettext_lazy("delivery of a lead", "Free")
+        HELD = "held", _("Held")
+        EXPIRED = "expired", _("Expired")
 
     class HeldReason(models.TextChoices):
-        REVIEW = "review", "Waits for a check"
-        FROZEN = "frozen", "Delivery is frozen"
-        PAUSED = "paused", "Delivery is paused"
-        BUDGET = "budget", "Above your budget"
-        NO_CREDITS = "no_credits", "Not enough credits"
-        BUSY = "busy", "Being processed"
+        REVIEW = "review", _("Waits for a check")
+        FROZEN = "frozen", _("Delivery is frozen")
+        PAUSED = "paused", _("Delivery is paused")
+        BUDGET = "budget", _("Above your budget")
+        NO_CREDITS = "no_credits", _("Not enough credits")
+        BUSY = "busy", _("Being processed")
 
     class ExpiredReason(models.TextChoices):
-        TOO_OLD = "too_old", "Held for 14 days"
-        REFUSED = "refused", "Refused in review"
-        WITHDRAWN = "withdrawn", "Withdrawn by the patient"
+        TOO_OLD = "too_old", _("Held for 14 days")
+        REFUSED = "refused", _("Refused in review")
+        WITHDRAWN = "withdrawn", _("Withdrawn by the patient")
 
     class Status(models.TextChoices):
-        NEW = "new", "New"
-        CONTACTED = "contacted", "Contacted"
-        CONVERTED = "converted", "Converted"
-        LOST = "lost", "Lost"
+        NEW = "new", pgettext_lazy("status of a lead", "New")
+        CONTACTED = "contacted", pgettext_lazy("status of a lead", "Contacted")
+        CONVERTED = "converted", pgettext_lazy("status of a lead", "Converted")
+        LOST = "lost", pgettext_lazy("status of a lead", "Lost")
 
     class Intent(models.TextChoices):
-        CALL = "call", "Call back"
-        WHATSAPP = "whatsapp", "WhatsApp"
-        CHAT = "chat", "Chat"
-        INQUIRY = "inquiry", "Question"
+        CALL = "call", _("Call back")
+        WHATSAPP = "whatsapp", _("WhatsApp")
+        CHAT = "chat", _("Chat")
+        INQUIRY = "inquiry", _("Question")
 
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="leads", db_index=False)
     package = models.ForeignKey(
@@ -130,6 +139,20 @@ class Lead(models.Model):
     created_at = models.DateTimeField("arrived at")
     delivered_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When somebody of the clinic first took it up."
+    )
+    # Without a constraint in the database, as above: every arriving enquiry would pay for its check.
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
 
     objects = LeadQuerySet.as_manager()
 
@@ -143,6 +166,14 @@ class Lead(models.Model):
                 fields=["clinic", "created_at", "id"], name="leads_held", condition=Q(delivery_state="held")
             ),
             models.Index(fields=["repeat_of"], name="leads_repeats", condition=Q(repeat_of__isnull=False)),
+            # A clinic's leads that nobody has taken up, by when they came through: few, however many it has had.
+            models.Index(
+                F("clinic"),
+                F("delivered_at").desc(),
+                F("id").desc(),
+                name="leads_unread",
+                condition=Q(delivery_state__in=["delivered", "free"], opened_at=None, status="new"),
+            ),
             # Leads of a time across all clinics (the back office's figures): rows come in time order, and a
             # block-range index costs next to nothing per row.
             BrinIndex(F("created_at"), name="leads_by_time", autosummarize=True),
@@ -205,6 +236,22 @@ class Lead(models.Model):
     def is_charged(self) -> bool:
         """Delivered, paid for, and not fully refunded."""
         return self.delivery_state == self.DeliveryState.DELIVERED and self.refunded_total < self.cost
+
+    @property
+    def wanted(self) -> str:
+        """What the patient asked for: the package's name, else the treatment's, else nothing."""
+        named = self.package or self.treatment
+        return str(named) if named else ""
+
+    @property
+    def is_received(self) -> bool:
+        """The clinic got it: it has a working status."""
+        return self.delivery_state in (self.DeliveryState.DELIVERED, self.DeliveryState.FREE)
+
+    @property
+    def is_unread(self) -> bool:
+        """The same rule as `unread`, on a loaded row."""
+        return self.is_received and self.opened_at is None and self.status == self.Status.NEW
 
     @property
     def contact_is_visible(self) -> bool:
