@@ -1,7 +1,6 @@
 """Three rules for every answer: a body that is too large is a 413, a busy database a 503 with Retry-After, and
 private pages are never stored by anybody."""
 
-import sys
 from collections.abc import Callable
 
 from django.conf import settings
@@ -9,8 +8,11 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import Resolver404, resolve
-from django.views.defaults import server_error as default_server_error
+from django.utils import translation
+from django.utils.translation import gettext as _
 
+from clinics.language import ENGLISH_ONLY
+from clinics.models import Language
 from clinics.surfaces import declared_length, error, wants_html
 
 # SQLSTATEs that say «not now» rather than «wrong»: lock timeout, statement timeout, deadlock, serialization,
@@ -56,10 +58,11 @@ def multipart_limit(request: HttpRequest) -> int:
 
 def too_large(request: HttpRequest, limit: int) -> HttpResponse:
     size = f"{limit // 1024**2} MB" if limit > 1024**2 else f"{limit // 1024} KB"
-    message = f"At most {size} can be sent at once."
-    if wants_html(request):
-        return render(request, "refused.html", {"reason": message}, status=413)
-    return error(413, "too_large", message)
+    with translation.override(language_known(request)):
+        message = _("At most %(size)s can be sent at once.") % {"size": size}
+        if wants_html(request):
+            return render(request, "refused.html", {"reason": message}, status=413)
+        return error(413, "too_large", message)
 
 
 class DatabaseBusyMiddleware:
@@ -74,10 +77,11 @@ class DatabaseBusyMiddleware:
 
 
 def busy_response(request: HttpRequest) -> HttpResponse:
-    message = "We are busy for a moment. Please try again in a few seconds."
+    message = _("We are busy for a moment. Please try again in a few seconds.")
     response: HttpResponse
     if wants_html(request):
-        response = render(request, "busy.html", {"message": message}, status=503)
+        context = {"message": message, "seconds": RETRY_AFTER_SECONDS}
+        response = render(request, "busy.html", context, status=503)
     else:
         response = error(503, "busy", message)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -97,6 +101,9 @@ class PrivatePagesMiddleware:
         return response
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
-    """The site's handler500: also where the database was missed outside a view, say for the session, it is a 503."""
-    return busy_response(request) if is_database_busy(sys.exc_info()[1]) else default_server_error(request)
+def language_known(request: HttpRequest) -> str:
+    """The page's language without the database: what was found out so far, else by the cookie or the browser."""
+    if request.path_info.startswith(ENGLISH_ONLY):
+        return Language.ENGLISH.value
+    known: str = getattr(request, "LANGUAGE_CODE", "")
+    return known or translation.get_language_from_request(request)

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "rest_framework",
     "knox",
     "phonenumber_field",
@@ -54,6 +55,7 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "django_filters",
     "django_include_bootstrap",
+    "django_htmx",
     "lucide",
     "csp",
     "django_structlog",
@@ -62,6 +64,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # pages, and static files where whitenoise has no compressed copy
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
@@ -71,10 +74,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "clinics.language.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "billing_site.middleware.PrivatePagesMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "clinics.audit.AuditMiddleware",
     "billing_site.second_factor.StaffSecondFactorMiddleware",
@@ -91,6 +96,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
@@ -161,8 +167,22 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are made by invitation: the link in the mail is the proof
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""  # not «[host]»
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/5m/key,30/m/ip", "reauthenticate": "10/5m/user"}
+# A code by mail instead of the password: eight letters, three tries each; within the limits guessing is hopeless.
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60  # seconds: mail may be slow
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True  # twice
+ACCOUNT_FORMS = {
+    "login": "clinics.sign_in_forms.SignInForm",
+    "request_login_code": "clinics.sign_in_forms.AskForCodeForm",
+    "confirm_login_code": "clinics.sign_in_forms.CodeForm",
+}
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/5m/key,30/m/ip",
+    "reauthenticate": "10/5m/user",
+    "request_login_code": "5/10m/key,20/m/ip,100/d/ip",  # each sends a mail, also to a stranger
+}
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds; also for our own steps, see clinics/step_up.py
 STAFF_MFA_REQUIRED = env.bool("STAFF_MFA_REQUIRED", default=not DEBUG)
 MFA_ADAPTER = "clinics.sign_in.SecondFactorAdapter"
@@ -173,6 +193,8 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if DEBUG else "https"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+if EMAIL_CONFIG["EMAIL_FILE_PATH"]:  # of filemail:///var/mails the reader drops the first slash of the path
+    EMAIL_CONFIG["EMAIL_FILE_PATH"] = "/" + EMAIL_CONFIG["EMAIL_FILE_PATH"].lstrip("/")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Clinic Credits <no-reply@clinic-credits.example>")
 
@@ -198,6 +220,11 @@ EVIDENCE_SCANNER = env.str("EVIDENCE_SCANNER", default="")
 
 # --- language, time and money on pages ------------------------------------------------------------
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("hi", "हिन्दी")]  # clinics.models.Language; locale/ holds what is not English
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = not DEBUG
 TIME_ZONE = "Asia/Kolkata"  # what a «day» and a «month» are; the database stores timestamptz in UTC
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
@@ -271,6 +298,9 @@ LEADS_PER_ADDRESS_PER_MINUTE = env.int("LEADS_PER_ADDRESS_PER_MINUTE", default=6
 # What a clinic may buy at once: whole rupees before tax, and the most that one payment can carry, tax included.
 TOP_UP_LEAST_PRICE = env.int("TOP_UP_LEAST_PRICE", default=1_000)
 TOP_UP_MOST_GROSS = env.int("TOP_UP_MOST_GROSS", default=500_000)
+# How long an invitation by mail is good for, and how many a clinic may send on one day (India's).
+INVITATION_DAYS = env.int("INVITATION_DAYS", default=7)
+INVITATIONS_PER_CLINIC_PER_DAY = env.int("INVITATIONS_PER_CLINIC_PER_DAY", default=20)
 # How many proxies in front of the web server may be believed about the caller's address.
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 

@@ -5,19 +5,36 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from billing_site.health import Healthz, Readyz
+from billing_site.portal.security import Devices
+from billing_site.portal.texts import Texts
 from clinics.second_factor import ActivateTOTP
 
-handler500 = "billing_site.middleware.server_error"
+handler400 = "billing_site.error_pages.bad_request"
+handler403 = "billing_site.error_pages.permission_denied"
+handler404 = "billing_site.error_pages.page_not_found"
+handler429 = "billing_site.error_pages.too_many_requests"  # allauth's: it asks for this name
+handler500 = "billing_site.error_pages.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="clinic_dashboard")),
     path("healthz", Healthz.as_view(), name="healthz"),
     path("readyz", Readyz.as_view(), name="readyz"),
+    path("texts/<str:language>.js", Texts.as_view(), name="javascript_texts"),
     path("accounts/2fa/totp/activate/", ActivateTOTP.as_view(), name="mfa_activate_totp"),
+    # Whoever has no password gets one by a link to their mail box: a session alone is not enough to set it.
+    path(
+        "accounts/password/set/",
+        RedirectView.as_view(pattern_name="account_reset_password"),
+        name="account_set_password",
+    ),
+    # The library would let anybody make any address their own, unproved. Here staff change a member's address.
+    path("accounts/email/", RedirectView.as_view(pattern_name="usersessions_list"), name="account_email"),
+    path("accounts/sessions/", Devices.as_view(), name="usersessions_list"),
     path("accounts/", include("allauth.urls")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("disputes.desk.urls")),
     path("admin/", admin.site.urls),
+    path("", include("billing_site.portal.urls")),
     path("", include("clinics.urls")),
     path("", include("leads.urls")),
     path("", include("credits.urls")),

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.forms import Form
 from django.http import Http404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from knox.auth import TokenAuthentication
 from rest_framework import exceptions
 from rest_framework.authentication import SessionAuthentication
@@ -57,13 +58,13 @@ def error_response(exc: Exception, context: dict[str, Any]) -> Response | None:
     if response is None:
         return None
     if isinstance(exc, Http404):
-        code, message = "not_found", "There is nothing here."
+        code, message = "not_found", _("There is nothing here.")
     elif isinstance(exc, PermissionDenied):
-        code, message = "permission_denied", str(exc) or "You may not do this."
+        code, message = "permission_denied", str(exc) or _("You may not do this.")
     elif isinstance(exc, exceptions.APIException):
         codes = exc.get_codes()
         code = codes if isinstance(codes, str) else "invalid"
-        message = str(exc.detail) if isinstance(exc.detail, str) else "The request is not valid."
+        message = str(exc.detail) if isinstance(exc.detail, str) else _("The request is not valid.")
     response.data = error_body(code, message, getattr(exc, "fields", None))
     return response
 
@@ -80,13 +81,13 @@ def form_data(body: Mapping[str, Any], form_class: type[Form]) -> tuple[dict[str
         if name == "csrfmiddlewaretoken":
             continue
         if name not in form_class.base_fields:
-            errors[name[:80]] = ["This field is not known here."]
+            errors[name[:80]] = [_("This field is not known here.")]
         elif isinstance(value, bool):
             data[name] = "true" if value else "false"
         elif value is None or isinstance(value, str | int | float):
             data[name] = "" if value is None else str(value)
         else:
-            errors[name] = ["This takes a single value."]
+            errors[name] = [_("This takes a single value.")]
     return data, errors
 
 
@@ -117,9 +118,11 @@ class StrictJSONParser(JSONParser):
             )
             _check_text(body, depth=0)
         except (ValueError, RecursionError) as problem:
-            raise exceptions.ParseError(f"The body is not valid JSON: {_plain(problem)}") from problem
+            raise exceptions.ParseError(
+                _("The body is not valid JSON: %(problem)s") % {"problem": _plain(problem)}
+            ) from problem
         if not isinstance(body, dict):
-            raise exceptions.ParseError("The body must be a JSON object.")
+            raise exceptions.ParseError(_("The body must be a JSON object."))
         return body
 
 
@@ -164,10 +167,10 @@ class BearerAuthentication(TokenAuthentication):
             return None
         result = super().authenticate(request)
         if result is None:
-            raise exceptions.AuthenticationFailed("Use «Authorization: Bearer <token>».")
+            raise exceptions.AuthenticationFailed(_("Use «Authorization: Bearer <token>»."))
         user, token = result
         if token.revoked_at is not None or (token.partner is not None and not token.partner.is_active):
-            raise exceptions.AuthenticationFailed("This token has been revoked.")
+            raise exceptions.AuthenticationFailed(_("This token has been revoked."))
         now = timezone.now()
         # Once a minute is enough to see whether a token is in use, and keeps a busy partner off one row.
         if token.last_used_at is None or (now - token.last_used_at).total_seconds() > 60:
@@ -176,7 +179,7 @@ class BearerAuthentication(TokenAuthentication):
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:
         if not token.isalnum():  # bytes.isalnum: ASCII letters and digits, which is all a token has
-            raise exceptions.AuthenticationFailed("This token is not valid.")
+            raise exceptions.AuthenticationFailed(_("This token is not valid."))
         result: tuple[User, ApiToken] = super().authenticate_credentials(token)
         return result
 

@@ -7,10 +7,11 @@ import django_filters
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 DAY_LIMITS: Final = [
-    MinValueValidator(date(2000, 1, 1), "Choose a day after the year 1999."),
-    MaxValueValidator(date(2100, 1, 1), "Choose a day before the year 2100."),
+    MinValueValidator(date(2000, 1, 1), _("Choose a day after the year 1999.")),
+    MaxValueValidator(date(2100, 1, 1), _("Choose a day before the year 2100.")),
 ]
 
 
@@ -34,8 +35,8 @@ class DayFilter(django_filters.DateFilter):
 class DaysFilterSet(django_filters.FilterSet):
     """From a day to a day, both included."""
 
-    date_from = DayFilter(lookup_expr="gte", label="From")
-    date_to = DayFilter(lookup_expr="lt", days_later=1, label="To")
+    date_from = DayFilter(lookup_expr="gte", label=_("From"))
+    date_to = DayFilter(lookup_expr="lt", days_later=1, label=_("To"))
 
     def how_many(self) -> int:
         """How many of its fields narrow the list."""

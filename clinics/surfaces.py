@@ -7,9 +7,11 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.middleware.csrf import REASON_NO_CSRF_COOKIE, CsrfViewMiddleware
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE, CsrfViewMiddleware, rotate_token
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure
 from django.views.decorators.csrf import csrf_exempt
 
@@ -17,6 +19,9 @@ from clinics.models import Clinic, Membership, User
 
 View = Callable[..., HttpResponseBase]
 CLINIC_SESSION_KEY: Final = "clinic_id"
+# Who may do what in the portal, by the member's role.
+OWNER: Final = frozenset({Membership.Role.OWNER.value})
+OWNER_AND_BILLING: Final = OWNER | {Membership.Role.BILLING.value}
 
 
 class ClinicRequest(HttpRequest):
@@ -87,7 +92,9 @@ def json_only(view: View) -> View:
 def forbidden_by_csrf(request: HttpRequest) -> HttpResponseBase:
     if wants_html(request):
         return csrf_failure(request, reason=REASON_NO_CSRF_COOKIE)
-    return error(403, "csrf_failed", "This page is too old or was opened elsewhere. Reload it and try again.")
+    return error(
+        403, "csrf_failed", _("This page is too old or was opened elsewhere. Reload it and try again.")
+    )
 
 
 def declared_length(request: HttpRequest) -> int:
@@ -111,12 +118,31 @@ def caller_address(request: HttpRequest) -> str:
         return direct
 
 
-def membership_for(request: HttpRequest, user: User) -> Membership | None:
-    """The membership a signed-in user works under: of the clinic chosen in the session, else the first by name."""
-    memberships = Membership.objects.filter(user=user, is_active=True).select_related("clinic")
+def membership_for(
+    request: HttpRequest, user: User, among: QuerySet[Membership] | None = None
+) -> Membership | None:
+    """The membership a signed-in user works under: of the clinic chosen in the session, else the first by name.
+
+    `among` brings along what else the page reads in the same statement.
+    """
+    everybody = Membership.objects.all() if among is None else among
+    memberships = everybody.filter(user=user, is_active=True).select_related("clinic")
     chosen = request.session.get(CLINIC_SESSION_KEY)
     membership = memberships.filter(clinic_id=chosen).first() if chosen else None
-    return membership or memberships.order_by("clinic__name", "clinic_id").first()
+    if membership is None:
+        membership = memberships.order_by("clinic__name", "clinic_id").first()
+        if chosen and membership is not None:  # they no longer work where the page was opened
+            work_for(request, membership.clinic_id)
+            if request.method not in ("GET", "HEAD", "OPTIONS"):
+                raise PermissionDenied(_("You work for another clinic now. Reload the page."))
+    return membership
+
+
+def work_for(request: HttpRequest, clinic_id: int) -> None:
+    """From here on. The new CSRF token ends the forms of pages that stand open: they were filled in for another
+    clinic, and would be carried out for this one."""
+    request.session[CLINIC_SESSION_KEY] = clinic_id
+    rotate_token(request)
 
 
 class ClinicMixin(LoginRequiredMixin):
@@ -128,13 +154,17 @@ class ClinicMixin(LoginRequiredMixin):
     request: ClinicRequest
     roles: frozenset[str] = frozenset()
 
+    def memberships(self) -> QuerySet[Membership]:
+        """What to read along with the membership: a route that is asked every few seconds annotates more."""
+        return Membership.objects.all()
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return self.handle_no_permission()
-        membership = membership_for(request, request.user)
+        membership = membership_for(request, request.user, self.memberships())
         if membership is None:
-            raise PermissionDenied("You are not a member of a clinic.")
+            raise PermissionDenied(_("You are not a member of a clinic."))
         if self.roles and membership.role not in self.roles:
-            raise PermissionDenied("Your role at this clinic does not include this.")
+            raise PermissionDenied(_("Your role at this clinic does not include this."))
         self.request.membership, self.request.clinic = membership, membership.clinic
         return super().dispatch(request, *args, **kwargs)

@@ -1,7 +1,7 @@
 from django.urls import path
 
-from clinics.views import SwitchClinic
+from clinics.language import ChooseLanguage
 
 urlpatterns = [
-    path("clinic/switch", SwitchClinic.as_view(), name="switch_clinic"),
+    path("language", ChooseLanguage.as_view(), name="choose_language"),
 ]

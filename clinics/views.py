@@ -1,15 +1,12 @@
-"""What a member does in the portal that concerns neither leads nor money."""
+"""What the buttons of the portal share."""
 
-from django import forms
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.views import View
 
-from clinics.form_fields import IdField
-from clinics.models import Clinic
-from clinics.surfaces import CLINIC_SESSION_KEY, ClinicMixin, ClinicRequest
+from clinics.surfaces import ClinicMixin
 
 
 class PortalAction(ClinicMixin, View):  # type: ignore[misc]  # its request is a ClinicRequest
@@ -20,17 +17,8 @@ class PortalAction(ClinicMixin, View):  # type: ignore[misc]  # its request is a
     def handle_no_permission(self) -> HttpResponseRedirect:
         return redirect_to_login(reverse("clinic_dashboard"))
 
-
-class ClinicChoice(forms.Form):
-    clinic_id = IdField()
-
-
-class SwitchClinic(PortalAction):
-    """POST /clinic/switch: works for another of one's own clinics from here on; any other clinic is a 404."""
-
-    def post(self, request: ClinicRequest) -> HttpResponseBase:
-        choice = ClinicChoice(request.POST)
-        chosen = choice.cleaned_data["clinic_id"] if choice.is_valid() else None
-        clinic = get_object_or_404(Clinic.objects.of_member(request.user), pk=chosen)
-        request.session[CLINIC_SESSION_KEY] = clinic.pk
-        return HttpResponseRedirect(reverse("clinic_dashboard"), status=303)
+    def refused(self, reason: str, *, status: int) -> HttpResponse:
+        """Why nothing was done: a page, or for a script (htmx) the words alone."""
+        if self.request.headers.get("HX-Request"):
+            return HttpResponse(reason, status=status, content_type="text/plain; charset=utf-8")
+        return render(self.request, "refused.html", {"reason": reason}, status=status)
