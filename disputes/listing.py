@@ -1,21 +1,26 @@
 """Reading a clinic's disputes for its own people: never a word of what staff say among themselves."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from django.db.models import Case, CharField, Count, Exists, F, Func, OuterRef, Prefetch, Subquery, When
 from django.db.models.functions import Coalesce
 from django.db.models.query import QuerySet
+from django.utils import timezone
+from django.utils.translation import ngettext
 
-from clinics.models import Clinic
+from clinics.models import Clinic, User
 from credits.models import BillingRules, CreditAccount
-from disputes.models import DisputeEntry, Evidence, LeadDispute
+from disputes.models import DisputeEntry, DisputeReader, Evidence, LeadDispute
 from disputes.services.cases import REFUSAL_TEXTS
 from disputes.services.filing import contacts_shown
 from disputes.services.reasons import appeal_until
 
 PAGE_SIZE: Final = 20
+NEWS_DAYS: Final = 30
+# What we say in a dispute, as against what the clinic says.
+OUR_WORDS: Final = (DisputeEntry.Kind.ASKED, DisputeEntry.Kind.APPROVED, DisputeEntry.Kind.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class DisputeRow:
         """Why a decision can't be appealed now, where it was one."""
         if not self.dispute.is_decided or self.appeal_refusal is None:
             return ""
-        return REFUSAL_TEXTS[self.appeal_refusal]
+        return str(REFUSAL_TEXTS[self.appeal_refusal])
 
 
 def disputes_of(clinic: Clinic) -> QuerySet[LeadDispute]:
@@ -76,11 +81,34 @@ def row_of(dispute: Any) -> DisputeRow:
     )
 
 
+def shown_disputes_of(clinic: Clinic, *, reader: User) -> QuerySet[LeadDispute]:
+    """Newest first, as the list shows them: without what was said, but with whether `reader` has read our last word.
+
+    What is older than NEWS_DAYS is no news to anybody, not to a member who came yesterday either.
+    """
+    read = DisputeReader.objects.filter(
+        member=reader, dispute=OuterRef("dispute"), read_up_to__gte=OuterRef("pk")
+    )
+    ours = DisputeEntry.objects.filter(
+        ~Exists(read),
+        dispute=OuterRef("pk"),
+        kind__in=OUR_WORDS,
+        created_at__gte=timezone.now() - timedelta(days=NEWS_DAYS),
+    )
+    return (
+        LeadDispute.objects.filter(clinic=clinic)
+        .select_related("lead__package", "lead__treatment")
+        .annotate(has_news=Exists(ours))
+        .order_by("-pk")
+    )
+
+
 def answer_time() -> str:
     """In words: within which time a dispute is answered, as the rules say now."""
     hours = BillingRules.objects.values_list("dispute_hours", flat=True).get()
-    number, unit = (hours // 24, "day") if hours % 24 == 0 else (hours, "hour")
-    return f"{number} {unit}{'' if number == 1 else 's'}"
+    if hours % 24:
+        return ngettext("%(number)d hour", "%(number)d hours", hours) % {"number": hours}
+    return ngettext("%(number)d day", "%(number)d days", hours // 24) % {"number": hours // 24}
 
 
 def with_pending_disputes(accounts: QuerySet[CreditAccount]) -> QuerySet[CreditAccount]:

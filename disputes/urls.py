@@ -6,22 +6,22 @@ from disputes.api import (
     AppealDisputeApi,
     CancelDisputeApi,
     CreateDisputeApi,
+    DisputeApi,
     DisputesApi,
     EvidenceApi,
+    PreviewApi,
 )
-from disputes.dashboard import DashboardWithDisputes
+from disputes.billing import BillingDashboardWithDisputes
+from disputes.case_views import AnswerDispute, AppealDispute, CancelDispute, CasePage
+from disputes.dashboard import DashboardWithDisputes, LeadNewsWithDisputes, LeadPageWithDisputes
 from disputes.evidence.uploads import takes_evidence
-from disputes.views import (
-    AnswerDispute,
-    AppealDispute,
-    CancelDispute,
-    CreateDispute,
-    DisputesDashboard,
-    EvidenceFile,
-)
+from disputes.views import CreateDispute, DisputesDashboard, EvidenceFile, EvidencePreview
 
 urlpatterns = [
+    path("clinic/billing-dashboard", BillingDashboardWithDisputes.as_view(), name="billing_dashboard"),
     path("clinic/dashboard", DashboardWithDisputes.as_view(), name="clinic_dashboard"),
+    path("clinic/leads/news", LeadNewsWithDisputes.as_view(), name="lead_news"),
+    path("clinic/leads/<int:lead_id>", LeadPageWithDisputes.as_view(), name="clinic_lead"),
     path(
         "clinic/disputes",
         html_or_json(html=DisputesDashboard.as_view(), json=DisputesApi.as_view()),
@@ -31,6 +31,11 @@ urlpatterns = [
         "clinic/disputes/create/<int:lead_id>",
         takes_evidence(html_or_json(html=CreateDispute.as_view(), json=CreateDisputeApi.as_view())),
         name="create_dispute",
+    ),
+    path(
+        "clinic/disputes/<int:dispute_id>",
+        html_or_json(html=CasePage.as_view(), json=DisputeApi.as_view()),
+        name="dispute_page",
     ),
     path(
         "clinic/disputes/<int:dispute_id>/cancel",
@@ -51,5 +56,10 @@ urlpatterns = [
         "clinic/disputes/<int:dispute_id>/evidence/<int:evidence_id>",
         html_or_json(html=EvidenceFile.as_view(), json=EvidenceApi.as_view()),
         name="dispute_evidence",
+    ),
+    path(
+        "clinic/disputes/<int:dispute_id>/evidence/<int:evidence_id>/preview",
+        html_or_json(html=EvidencePreview.as_view(), json=PreviewApi.as_view()),
+        name="dispute_preview",
     ),
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.parsers import BaseParser, FormParser
 from rest_framework.permissions import AllowAny
@@ -41,7 +42,7 @@ class ContactClinicApi(ApiView):
         data["idempotency_key"] = request.headers.get("Idempotency-Key") or data.get("idempotency_key", "")
         form = form_class(data)
         if not form.is_valid() or errors:
-            refuse(400, "invalid", "Some fields need another look.", {**form.errors, **errors})
+            refuse(400, "invalid", _("Some fields need another look."), {**form.errors, **errors})
         fields = form.cleaned_data
         try:
             delivery = receive_enquiry(
@@ -63,15 +64,18 @@ class ContactClinicApi(ApiView):
 
     def refused(self, refusal: BillingError) -> NoReturn:
         if isinstance(refusal, ClinicInactive):
-            refuse(404, "not_found", "There is no such clinic.")
+            refuse(404, "not_found", _("There is no such clinic."))
         if isinstance(refusal, PackageNotOffered):
-            message = "The clinic does not offer this package."
-            refuse(400, "invalid", "Some fields need another look.", {"package_id": [message]})
+            message = _("The clinic does not offer this package.")
+            refuse(400, "invalid", _("Some fields need another look."), {"package_id": [message]})
         if isinstance(refusal, KeyReused):
-            refuse(409, "idempotency_key_reused", "This key was used for another request.")
+            refuse(409, "idempotency_key_reused", _("This key was used for another request."))
         if isinstance(refusal, TooManyEnquiries):
             refuse(
-                429, "too_many_requests", "Too many enquiries at once.", retry_after=FLOOD_RETRY_AFTER_SECONDS
+                429,
+                "too_many_requests",
+                _("Too many enquiries at once."),
+                retry_after=FLOOD_RETRY_AFTER_SECONDS,
             )
         raise refusal
 
@@ -83,5 +87,5 @@ def partner_of(request: Request) -> Partner | None:
         return None
     partner: Partner | None = token.partner
     if partner is None or Scope.LEADS_WRITE not in token.scopes:
-        raise PermissionDenied("This token may not hand over leads.")
+        raise PermissionDenied(_("This token may not hand over leads."))
     return partner

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django import forms
 from django.core.validators import RegexValidator
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 
 from clinics.form_fields import IdempotencyKeyField, IdField
@@ -30,7 +31,7 @@ class ExplicitBooleanField(forms.BooleanField):
 
     def to_python(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise forms.ValidationError("Say true or false.", code="invalid")
+            raise forms.ValidationError(_("Say true or false."), code="invalid")
         return value
 
 
@@ -39,48 +40,48 @@ class EnquiryForm(forms.Form):
 
     clinic_id = IdField(widget=forms.HiddenInput)
     patient_name = forms.CharField(
-        label="Your name",
+        label=_("Your name"),
         max_length=120,
-        validators=[RegexValidator(r"[^\W\d_]", "Please write your name in letters.")],
+        validators=[RegexValidator(r"[^\W\d_]", _("Please write your name in letters."))],
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     mobile_number = PhoneNumberField(
-        label="Mobile number",
+        label=_("Mobile number"),
         region="IN",
         error_messages={
-            "invalid": "Please check the number: ten digits for India, or with + and country code."
+            "invalid": _("Please check the number: ten digits for India, or with + and country code.")
         },
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
     )
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         required=False,
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     city = forms.CharField(
-        label="City",
+        label=_("City"),
         required=False,
         max_length=80,
-        validators=[RegexValidator(r"^[^\d@]*$", "A city has no digits.")],
+        validators=[RegexValidator(r"^[^\d@]*$", _("A city has no digits."))],
         widget=forms.TextInput(attrs={"autocomplete": "address-level2"}),
     )
-    package_id = IdField(label="Treatment", required=False)
-    procedure_name = forms.CharField(label="Treatment you ask about", required=False, max_length=200)
+    package_id = IdField(label=_("Treatment"), required=False)
+    procedure_name = forms.CharField(label=_("Treatment you ask about"), required=False, max_length=200)
     message = forms.CharField(
-        label="Message", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
+        label=_("Message"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
     )
     preferred_date = forms.DateField(
-        label="Preferred date", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label=_("Preferred date"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
-    contact_intent = forms.ChoiceField(label="Reach me by", choices=Lead.Intent.choices, required=False)
+    contact_intent = forms.ChoiceField(label=_("Reach me by"), choices=Lead.Intent.choices, required=False)
     source = forms.SlugField(required=False, max_length=40, widget=forms.HiddenInput)
-    is_minor = ExplicitBooleanField(label="The patient is younger than 18", required=False)
-    guardian_name = forms.CharField(label="Parent's or guardian's name", required=False, max_length=120)
+    is_minor = ExplicitBooleanField(label=_("The patient is younger than 18"), required=False)
+    guardian_name = forms.CharField(label=_("Parent's or guardian's name"), required=False, max_length=120)
     consent_given = ExplicitBooleanField(
-        label="I agree", error_messages={"required": "We need your consent to pass your enquiry on."}
+        label=_("I agree"), error_messages={"required": _("We need your consent to pass your enquiry on.")}
     )
-    website = forms.CharField(label="Leave this empty", required=False, max_length=500)  # honeypot
+    website = forms.CharField(label=_("Leave this empty"), required=False, max_length=500)  # honeypot
     idempotency_key = IdempotencyKeyField(widget=forms.HiddenInput)
 
     def clean_source(self) -> str:
@@ -93,13 +94,15 @@ class EnquiryForm(forms.Form):
         date = self.cleaned_data["preferred_date"]
         today = timezone.localdate()
         if date and not today <= date <= today + timedelta(days=366):
-            raise forms.ValidationError("Please choose a day within the next year.", code="out_of_range")
+            raise forms.ValidationError(_("Please choose a day within the next year."), code="out_of_range")
         return date
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if data.get("is_minor") and not data.get("guardian_name"):
-            self.add_error("guardian_name", "Please name a parent or guardian for a patient younger than 18.")
+            self.add_error(
+                "guardian_name", _("Please name a parent or guardian for a patient younger than 18.")
+            )
         return data
 
 

@@ -1,40 +1,83 @@
-"""JSON routes of leads for a clinic's members."""
+"""JSON routes of leads for a clinic's members; no token: there is no scope for them."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
+from django.forms import Form
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinics.api import ClinicApiView, form_data, refuse
 from clinics.models import User
-from leads.models import Lead
-from leads.portal_forms import StatusForm
-from leads.services.status import LeadFullyRefunded, LeadInDispute, LeadNotReceived, change_status
+from leads.models import ContactAttempt, Lead
+from leads.portal_forms import AttemptForm, OutcomeForm, StatusForm
+from leads.services.attempts import OutcomeIsSet, record_attempt, set_outcome
+from leads.services.contacts import ContactNotVisible
+from leads.services.status import (
+    REFUSAL_TEXTS,
+    LeadFullyRefunded,
+    LeadInDispute,
+    LeadNotReceived,
+    change_status,
+)
+
+STATUS_CODES: Final = {
+    LeadNotReceived: "lead_not_received",
+    LeadFullyRefunded: "lead_fully_refunded",
+    LeadInDispute: "lead_in_dispute",
+}
+
+
+def checked(request: Request, form_class: type[Form]) -> dict[str, Any]:
+    """What the form makes of a JSON object; ends the view with a 400 that names the fields."""
+    data, errors = form_data(cast("Mapping[str, Any]", request.data), form_class)
+    form = form_class(data)
+    if not form.is_valid() or errors:
+        refuse(400, "invalid", _("Some fields need another look."), {**form.errors, **errors})
+    return form.cleaned_data
 
 
 class UpdateLeadStatusApi(ClinicApiView):
-    """POST /clinic/leads/update-status `{"lead_id": 1, "status": "contacted"}`; members only, no token."""
+    """POST /clinic/leads/update-status `{"lead_id": 1, "status": "contacted"}`."""
 
     def post(self, request: Request) -> Response:
-        data, errors = form_data(cast("Mapping[str, Any]", request.data), StatusForm)
-        form = StatusForm(data)
-        if not form.is_valid() or errors:
-            refuse(400, "invalid", "Some fields need another look.", {**form.errors, **errors})
+        asked = checked(request, StatusForm)
         leads = Lead.objects.filter(clinic=request.clinic)  # type: ignore[attr-defined]
-        lead = get_object_or_404(leads, pk=form.cleaned_data["lead_id"])
-        member = cast("User", request.user)  # no token comes this far: there is no scope for it
+        lead = get_object_or_404(leads, pk=asked["lead_id"])
+        member = cast("User", request.user)
         try:
-            lead = change_status(lead=lead, status=Lead.Status(form.cleaned_data["status"]), by=member)
-        except LeadNotReceived:
-            refuse(
-                409, "lead_not_received", "This lead has not been delivered, so it has no status to change."
-            )
-        except LeadFullyRefunded:
-            refuse(
-                409, "lead_fully_refunded", "This lead was refunded in full and can't be set to converted."
-            )
-        except LeadInDispute:
-            refuse(409, "lead_in_dispute", "This lead is being disputed and can't be set to converted.")
+            lead = change_status(lead=lead, status=Lead.Status(asked["status"]), by=member)
+        except tuple(REFUSAL_TEXTS) as refusal:
+            refuse(409, STATUS_CODES[type(refusal)], str(REFUSAL_TEXTS[type(refusal)]))
         return Response({"status": "success", "lead_id": lead.pk, "lead_status": lead.status})
+
+
+class RecordAttemptApi(ClinicApiView):
+    """POST /clinic/leads/1/attempts `{"kind": "call"}`: sent by the page's script when a link is tapped."""
+
+    def post(self, request: Request, lead_id: int) -> Response:
+        asked = checked(request, AttemptForm)
+        leads = Lead.objects.filter(clinic=request.clinic)  # type: ignore[attr-defined]
+        lead = get_object_or_404(leads, pk=lead_id)
+        try:
+            attempt = record_attempt(lead=lead, by=cast("User", request.user), **asked)
+        except ContactNotVisible:
+            refuse(409, "contact_not_visible", _("The contact of this lead is hidden."))
+        answer = {"status": "success", "attempt_id": attempt.pk, "outcome": attempt.outcome}
+        return Response(answer, status=201)
+
+
+class AttemptOutcomeApi(ClinicApiView):
+    """POST /clinic/attempts/1/outcome `{"outcome": "reached"}`."""
+
+    def post(self, request: Request, attempt_id: int) -> Response:
+        asked = checked(request, OutcomeForm)
+        attempts = ContactAttempt.objects.filter(lead__clinic=request.clinic)  # type: ignore[attr-defined]
+        attempt = get_object_or_404(attempts, pk=attempt_id)
+        try:
+            attempt = set_outcome(attempt=attempt, **asked)
+        except OutcomeIsSet:
+            refuse(409, "outcome_is_set", _("It was said before how this attempt went."))
+        return Response({"status": "success", "attempt_id": attempt.pk, "outcome": attempt.outcome})

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.generic import DetailView
@@ -88,12 +89,12 @@ class EnquiryPage(View):
         except ClinicInactive as refusal:
             raise Http404 from refusal
         except PackageNotOffered:
-            form.add_error("package_id", "The clinic does not offer this any more. Please choose again.")
+            form.add_error("package_id", _("The clinic does not offer this any more. Please choose again."))
             return self.form_again(request, form, status=400)
         except KeyReused:
             form.data = {**request.POST.dict(), "idempotency_key": uuid4().hex}
             form.add_error(
-                None, "You sent this form before, with other details. To send it as it is now, tap again."
+                None, _("You sent this form before, with other details. To send it as it is now, tap again.")
             )
             return self.form_again(request, form, status=409)
         except TooManyEnquiries:

@@ -2,7 +2,8 @@ from django.urls import path
 
 from clinics.surfaces import html_or_json
 from leads.api import ContactClinicApi
-from leads.portal_api import UpdateLeadStatusApi
+from leads.lead_views import RecordAttempt, SetAttemptOutcome
+from leads.portal_api import AttemptOutcomeApi, RecordAttemptApi, UpdateLeadStatusApi
 from leads.public_views import ClinicPage, EnquiryPage, EnquiryReceipt
 from leads.views import UpdateLeadStatus
 
@@ -11,6 +12,16 @@ urlpatterns = [
         "clinic/leads/update-status",
         html_or_json(html=UpdateLeadStatus.as_view(), json=UpdateLeadStatusApi.as_view()),
         name="update_lead_status",
+    ),
+    path(
+        "clinic/leads/<int:lead_id>/attempts",
+        html_or_json(html=RecordAttempt.as_view(), json=RecordAttemptApi.as_view()),
+        name="record_attempt",
+    ),
+    path(
+        "clinic/attempts/<int:attempt_id>/outcome",
+        html_or_json(html=SetAttemptOutcome.as_view(), json=AttemptOutcomeApi.as_view()),
+        name="attempt_outcome",
     ),
     path("clinics/<slug:slug>", ClinicPage.as_view(), name="clinic_page"),
     path(

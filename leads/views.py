@@ -1,67 +1,34 @@
-"""Pages of leads for a clinic's members."""
+"""The inbox of a clinic's members."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce, JSONObject, Now
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django_htmx.http import trigger_client_event
 
+from clinics.models import Membership
 from clinics.surfaces import ClinicRequest
 from clinics.views import PortalAction
-from credits.models import BillingRules, CreditAccount
+from credits.models import CreditAccount
 from credits.portal import PortalPage
+from credits.services.limits import is_paused
 from credits.services.statement import recent_transactions, spent_this_month
 from leads.filters import LeadFilter, found_by
-from leads.models import Lead, LeadContact, PricingTier, PricingVersion, Treatment
+from leads.inbox import FirstSteps, dashboard_accounts, held_leads, leads_of, rows_for, unread_leads
+from leads.models import Lead
 from leads.models.lead import LeadQuerySet
 from leads.portal_forms import SearchForm, StatusForm
-from leads.services.contacts import show_contacts
-from leads.services.status import LeadFullyRefunded, LeadInDispute, LeadNotReceived, change_status
+from leads.services.status import REFUSAL_TEXTS, change_status
 
 PAGE_SIZE: Final = 20
 MOST_FOUND: Final = 50
-RECENT_LEADS: Final = 500  # the filters offer the treatments and sources of this many
-
-
-@dataclass(frozen=True, slots=True)
-class LeadRow:
-    """A lead and, where it may be seen, its patient's contact."""
-
-    lead: Lead
-    contact: LeadContact | None
-
-
-def dashboard_accounts(accounts: QuerySet[CreditAccount]) -> QuerySet[CreditAccount]:
-    """The dashboard's figures, read in one statement with the balance, so that they agree with it."""
-    leads = Lead.objects.filter(clinic=OuterRef("pk")).order_by()
-    recent = Lead.objects.filter(clinic=OuterRef(OuterRef("pk"))).newest_first()[:RECENT_LEADS]
-    sources = Lead.objects.filter(pk__in=recent.values("pk")).order_by("source").values("source").distinct()
-    treatments = Treatment.objects.filter(pk__in=recent.values("treatment")).order_by("name")
-    price_list = (
-        PricingVersion.objects.filter(effective_at__lte=Now()).order_by("-effective_at").values("pk")[:1]
-    )
-    tiers = PricingTier.objects.filter(version=Subquery(price_list)).order_by("-credits")
-
-    def count(of: LeadQuerySet) -> Coalesce:
-        return Coalesce(Subquery(of.values("clinic").annotate(number=Count("pk")).values("number")), 0)
-
-    return accounts.annotate(
-        leads_delivered=count(leads.filter(delivery_state=Lead.DeliveryState.DELIVERED)),
-        leads_held=count(leads.held()),
-        dearest_lead=Subquery(tiers.values("credits")[:1]),
-        auto_release_hours=Subquery(BillingRules.objects.values("auto_release_hours")[:1]),
-        held_valid_days=Subquery(BillingRules.objects.values("held_valid_days")[:1]),
-        lead_sources=ArraySubquery(sources),
-        lead_treatments=ArraySubquery(treatments.values(json=JSONObject(pk="pk", name="name"))),
-    )
 
 
 class Dashboard(PortalPage):
@@ -71,6 +38,7 @@ class Dashboard(PortalPage):
     """
 
     template_name = "clinic/dashboard.html"
+    section = "leads"
 
     def accounts(self) -> QuerySet[CreditAccount]:
         return dashboard_accounts(super().accounts())
@@ -90,8 +58,7 @@ class Dashboard(PortalPage):
         return self.page(filters, search, leads[:MOST_FOUND])
 
     def leads(self) -> LeadQuerySet:
-        leads: LeadQuerySet = Lead.objects.filter(clinic=self.request.clinic)
-        return leads.select_related("package", "treatment", "partner", "tier", "repeat_of").newest_first()
+        return leads_of(self.request.clinic).newest_first()
 
     def filters(self, data: Any) -> LeadFilter:
         return LeadFilter(
@@ -111,14 +78,22 @@ class Dashboard(PortalPage):
         status: int = 200,
     ) -> HttpResponse:
         now = timezone.now()
-        leads = list(leads)
-        contacts = show_contacts(leads, self.request.user, now)
+        steps = FirstSteps.of(self.account)
+        is_owner = self.request.membership.role == Membership.Role.OWNER
         context = self.get_context_data(
             filters=filters,
             search=search,
-            rows=[LeadRow(lead, contacts.get(lead.pk)) for lead in leads],
+            rows=rows_for(leads, self.request.clinic, self.request.user, now),
             has_older=has_older,
             statuses=Lead.Status.choices,
+            held=held_leads(self.account),
+            steps=steps if is_owner and steps.are_due else None,
+            is_first_day=is_owner and not steps.has_credits,  # the steps say it already
+            page_address=self.request.build_absolute_uri(
+                reverse("clinic_page", args=[self.request.clinic.slug])
+            ),
+            is_live=not search.is_bound and filters.is_whole,
+            is_paused=is_paused(self.account, now),
             balance_is_low=self.account.balance < self.account.dearest_lead,
             monthly_spending=spent_this_month(self.account, now),
             recent_transactions=recent_transactions(self.account),
@@ -127,31 +102,38 @@ class Dashboard(PortalPage):
 
 
 class UpdateLeadStatus(PortalAction):
-    """POST /clinic/leads/update-status from the dashboard's buttons: 303 back to the list."""
+    """POST /clinic/leads/update-status from a lead's buttons: 303 back to where they stood.
+
+    A script's tap (htmx) gets the buttons again, as they are now, and what else the page has to say of it.
+    """
 
     def post(self, request: ClinicRequest) -> HttpResponseBase:
         form = StatusForm(request.POST)
         if not form.is_valid():
-            return self.refused("This is not a status that a lead can have.", status=400)
+            return self.refused(_("This is not a status that a lead can have."), status=400)
         lead = get_object_or_404(Lead.objects.filter(clinic=request.clinic), pk=form.cleaned_data["lead_id"])
         try:
             lead = change_status(lead=lead, status=Lead.Status(form.cleaned_data["status"]), by=request.user)
-        except LeadNotReceived:
-            return self.refused(
-                "This lead has not been delivered, so it has no status to change.", status=409
-            )
-        except LeadFullyRefunded:
-            return self.refused("This lead was refunded in full and can't be set to converted.", status=409)
-        except LeadInDispute:
-            return self.refused("This lead is being disputed and can't be set to converted.", status=409)
-        messages.success(request, f"Lead {lead.pk} is now «{lead.get_status_display()}».")
-        return HttpResponseRedirect(f"{self.back()}#lead-{lead.pk}", status=303)
+        except tuple(REFUSAL_TEXTS) as refusal:
+            return self.refused(str(REFUSAL_TEXTS[type(refusal)]), status=409)
+        facts = {"lead": str(lead.pk), "status": lead.get_status_display()}
+        said = _("Lead %(lead)s is now «%(status)s».") % facts
+        if request.headers.get("HX-Request"):
+            return self.buttons(lead, said)
+        messages.success(request, said)
+        return HttpResponseRedirect(self.back(lead), status=303)
 
-    def refused(self, reason: str, *, status: int) -> HttpResponse:
-        return render(self.request, "refused.html", {"reason": reason}, status=status)
+    def buttons(self, lead: Lead, said: str) -> HttpResponse:
+        context = {"lead": lead, "statuses": Lead.Status.choices}
+        response = render(self.request, "clinic/_lead_status.html", context)
+        news = {"message": said, "lead": lead.pk, "unread": unread_leads(self.request.clinic)}
+        return trigger_client_event(response, "inbox:changed", news)
 
-    def back(self) -> str:
-        """The list the button was on; `next` is believed only when it is a view of the dashboard."""
+    def back(self, lead: Lead) -> str:
+        """Where the button was; `next` is believed only when it is a view of the dashboard or the lead's page."""
         dashboard, back = reverse("clinic_dashboard"), self.request.POST.get("next", "")
+        own_page = reverse("clinic_lead", args=[lead.pk])
+        if back == own_page:
+            return own_page
         is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
-        return back if is_ours and back.partition("?")[0] == dashboard else dashboard
+        return f"{back if is_ours and back.partition('?')[0] == dashboard else dashboard}#lead-{lead.pk}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.test import Client
 
+from leads.models import Lead
 from tests.factories import PHONES
 
 # What must not be seen of a patient whose contact is hidden.
@@ -28,6 +29,13 @@ def page(client: Client, query: str = "") -> str:
     return str(response.content.decode())
 
 
+def lead_page(client: Client, lead: Lead) -> str:
+    """A lead's own page."""
+    response = client.get(f"/clinic/leads/{lead.pk}", headers={"accept": "text/html"})
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
 def search(client: Client, text: str) -> str:
     response = client.post("/clinic/dashboard", {"q": text}, headers={"accept": "text/html"})
     assert response.status_code == 200
@@ -36,10 +44,6 @@ def search(client: Client, text: str) -> str:
 
 def lead_ids(html: str) -> list[int]:
     return [int(number) for number in re.findall(r'id="lead-(\d+)"', html)]
-
-
-def words(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def assert_hidden(html: str, phone: str = PHONES[0]) -> None:

@@ -1,5 +1,6 @@
 """The dashboard's list of leads: filters, search, pages, and nobody else's leads."""
 
+import gzip
 import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,20 +11,44 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from clinics.models import Clinic, Membership, Partner, User
+from credits.services.ledger import BillingService
 from leads.models import Lead
 from tests import factories
 from tests.clock import Clock
 from tests.factories import deliver, deliver_many
-from tests.leads.dashboard import get, lead_ids, page, search
+from tests.leads.dashboard import get, lead_ids, lead_page, page, search
+from tests.pages import text_of
 
 pytestmark = pytest.mark.django_db
 IST = ZoneInfo("Asia/Kolkata")
 
 
-@pytest.fixture
-def member(client: Client, owner: User) -> Client:
-    client.force_login(owner)
-    return client
+def test_expired_leads_are_left_out_until_they_are_asked_for(member: Client, funded_clinic: Clinic) -> None:
+    first, second = deliver_many(funded_clinic, [1, 2])
+    refused = deliver(funded_clinic, phone=3, hold_for_review=True)
+    last = deliver(funded_clinic, phone=4)
+    BillingService.refuse_lead(refused.pk)
+
+    shown = [
+        lead_ids(page(member, query))
+        for query in ("", f"?before={last.pk}", "?delivery=expired", f"?lead={refused.pk}", "?source=web")
+    ]
+
+    assert shown[:4] == [[last.pk, second.pk, first.pk], [second.pk, first.pk], [refused.pk], [refused.pk]]
+    assert shown[4] == [last.pk, refused.pk, second.pk, first.pk]
+    assert "?delivery=expired" in page(member)
+
+
+def test_known_sources_are_called_by_their_names(member: Client, funded_clinic: Clinic) -> None:
+    for phone, source in ((1, "google"), (2, "hoarding")):
+        deliver(funded_clinic, phone=phone, source=source)
+    lead = deliver(funded_clinic, phone=3)
+
+    html = page(member)
+
+    for option in ('value="web">Your page<', 'value="google">Google<', 'value="hoarding">hoarding<'):
+        assert option in html
+    assert "Came by Your page" in text_of(lead_page(member, lead))
 
 
 class TestFilters:
@@ -56,6 +81,8 @@ class TestFilters:
             ("?date_from={tomorrow}", []),
             ("?treatment={treatment}", [3]),
             ("?lead={first}", [0]),
+            ("?unread=1", [3, 1, 0]),
+            ("?unread=1&source=instagram", [3]),
             ("?before={third}", [1, 0]),
         ],
     )
@@ -99,6 +126,7 @@ class TestFilters:
             "?before=NaN",
             "?before=-1",
             "?before=1e400",
+            "?unread=yes",
         ],
     )
     def test_nonsense_is_a_400_that_shows_no_lead(self, member: Client, four: list[Lead], query: str) -> None:
@@ -185,23 +213,40 @@ class TestPages:
     def test_as_many_queries_for_five_leads_as_for_fifty(
         self, member: Client, owner: User, clinic: Clinic, other_clinic: Clinic
     ) -> None:
-        factories.give_credits(clinic, 100_000)
-        Membership.objects.create(user=owner, clinic=other_clinic, role="owner")
-        session = member.session
-        session["clinic_id"] = clinic.pk
-        session.save()
-
         def queries() -> int:
             with CaptureQueriesContext(connection) as captured:
                 page(member)
             return len(captured)
 
+        factories.give_credits(clinic, 100_000)
         deliver_many(clinic, list(range(5)), price=7000)
         few = queries()
         deliver_many(clinic, list(range(100, 150)), price=7000)
         many = queries()
+        Membership.objects.create(user=owner, clinic=other_clinic, role="owner")
+        session = member.session
+        session["clinic_id"] = clinic.pk
+        session.save()
+        of_two_clinics = queries()
 
         assert few == many <= 8
+        assert of_two_clinics <= 8
+
+    def test_twenty_leads_weigh_little(self, member: Client, clinic: Clinic) -> None:
+        factories.give_credits(clinic, 100_000)
+        for number in range(20):
+            deliver(
+                clinic,
+                phone=number,
+                price=7000,
+                name=f"Patient {number} {'Kumar' * number}",
+                message="x" * 900,
+            )
+
+        html = get(member).content
+
+        assert len(gzip.compress(html, 6)) < 20_000
+        assert len(html) < 250_000
 
 
 class TestTenants:

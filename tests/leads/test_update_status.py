@@ -22,12 +22,6 @@ STATUSES = ["new", "contacted", "converted", "lost"]
 
 
 @pytest.fixture
-def member(client: Client, owner: User) -> Client:
-    client.force_login(owner)
-    return client
-
-
-@pytest.fixture
 def lead(funded_clinic: Clinic) -> Lead:
     return deliver(funded_clinic)
 
@@ -228,6 +222,30 @@ class TestForm:
         assert response.status_code == 303
         assert response["Location"] == f"/clinic/dashboard?status=new#lead-{lead.pk}"
         assert changes() == [("new", "contacted")]
+
+    def test_it_goes_back_to_the_lead_s_own_page_and_to_no_other_lead_s(
+        self, member: Client, lead: Lead
+    ) -> None:
+        own, foreign = (
+            submit(member, lead_id=lead.pk, status="lost", next=f"/clinic/leads/{pk}") for pk in (lead.pk, 7)
+        )
+
+        assert own["Location"] == f"/clinic/leads/{lead.pk}"
+        assert foreign["Location"] == f"/clinic/dashboard#lead-{lead.pk}"
+
+    def test_a_script_s_tap_gets_the_buttons_as_they_are_now(self, member: Client, lead: Lead) -> None:
+        headers = {"accept": "text/html", "hx-request": "true"}
+        tapped = member.post(URL, {"lead_id": lead.pk, "status": "lost"}, headers=headers)
+        steps.refund_lead(lead.pk, lead.cost, "All of it")
+        refused = member.post(URL, {"lead_id": lead.pk, "status": "converted"}, headers=headers)
+
+        html = tapped.content.decode()
+        assert html.count("aria-pressed") == 1
+        assert 'value="lost" aria-pressed="true"' in html
+        told = json.loads(tapped["HX-Trigger"])["inbox:changed"]
+        assert told == {"message": f"Lead {lead.pk} is now «Lost».", "lead": lead.pk, "unread": 0}
+        assert (refused.status_code, refused["Content-Type"]) == (409, "text/plain; charset=utf-8")
+        assert refused.content.decode() == "This lead was refunded in full and can't be set to converted."
 
     @pytest.mark.parametrize(
         "elsewhere",
