@@ -7,6 +7,7 @@ from clinics.admin.requests import StaffRequestAdmin
 from clinics.models import StaffRequest
 from credits.gateway import GatewayMisconfigured
 from credits.models import GatewayRefund
+from credits.services.balances import forget_balances
 from credits.services.payouts import pay_out
 from disputes.services.approvals import approved_by_two
 
@@ -16,6 +17,8 @@ class FollowedRequestAdmin(StaffRequestAdmin):
     """The gateway is asked for a refund once its debit is committed; the dispute's approval is logged."""
 
     def carried_out(self, request: HttpRequest, row: StaffRequest) -> None:
+        if row.clinic_id is not None:
+            forget_balances(row.clinic_id)
         if row.kind == StaffRequest.Kind.CASH_REFUND:
             messages.info(request, told(row))
         elif row.kind == StaffRequest.Kind.DISPUTE_REFUND:

@@ -5,20 +5,22 @@ from typing import Any, Final, cast
 
 from django.conf import settings
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinics.api import ClinicApiView, form_data, refuse
 from clinics.idempotency import KeyUsedForAnother, body_digest
-from clinics.models import ApiToken, Clinic, Membership, Scope, User
+from clinics.models import ApiToken, Clinic, Scope, User
+from clinics.surfaces import OWNER_AND_BILLING
 from credits.gateway import GatewayMisconfigured
 from credits.models import TopUp
 from credits.services import topups
 from credits.services.checkout import PaymentNotVerified, progress_of, verify_payment
 from credits.topup_forms import TopUpForm, VerifyPaymentForm
 
-BUYERS: Final = frozenset({Membership.Role.OWNER.value, Membership.Role.BILLING.value})
+BUYERS: Final = OWNER_AND_BILLING
 ORDER_ROUTE: Final = "/create-razorpay-order"
 RETRY_AFTER_SECONDS: Final = 10
 
@@ -54,7 +56,7 @@ class CreateRazorpayOrderApi(ClinicApiView):
         data["idempotency_key"] = request.headers.get("Idempotency-Key") or data.get("idempotency_key", "")
         form = TopUpForm(data)
         if not form.is_valid() or errors:
-            refuse(400, "invalid", "Some fields need another look.", {**form.errors, **errors})
+            refuse(400, "invalid", _("Some fields need another look."), {**form.errors, **errors})
         return Response(order_answer(self.start(request, form.cleaned_data)))
 
     def start(self, request: Request, fields: Mapping[str, Any]) -> TopUp:
@@ -73,14 +75,14 @@ class CreateRazorpayOrderApi(ClinicApiView):
         except topups.TopUpRefused as refusal:
             refuse(400, "invalid", str(refusal), {refusal.field: [str(refusal)]})
         except topups.TopUpsStopped:
-            refuse(409, "top_ups_stopped", "Buying credits is switched off for now.")
+            refuse(409, "top_ups_stopped", _("Buying credits is switched off for now."))
         except KeyUsedForAnother:
-            refuse(409, "idempotency_key_reused", "This key was used for another request.")
+            refuse(409, "idempotency_key_reused", _("This key was used for another request."))
         except topups.GatewayUnavailable:
-            message = "The payment service does not answer. Nothing was charged; please try again."
+            message = _("The payment service does not answer. Nothing was charged; please try again.")
             refuse(503, "gateway_unavailable", message, retry_after=RETRY_AFTER_SECONDS)
         except GatewayMisconfigured:
-            refuse(503, "payments_not_set_up", "Buying credits is not set up here.", retry_after=3600)
+            refuse(503, "payments_not_set_up", _("Buying credits is not set up here."), retry_after=3600)
 
 
 class TopUpApi(CreateRazorpayOrderApi):
@@ -89,7 +91,7 @@ class TopUpApi(CreateRazorpayOrderApi):
     def get(self, request: Request) -> Response:
         form = TopUpForm(request.query_params)
         if not form.is_valid():
-            refuse(400, "invalid", "Some fields need another look.", form.errors)
+            refuse(400, "invalid", _("Some fields need another look."), form.errors)
         fields = form.cleaned_data
         try:
             quote = topups.quote(
@@ -113,7 +115,7 @@ class VerifyPaymentApi(ClinicApiView):
         data, errors = form_data(cast("Mapping[str, Any]", request.data), VerifyPaymentForm)
         form = VerifyPaymentForm(data)
         if not form.is_valid() or errors:
-            refuse(400, "invalid", "Some fields need another look.", {**form.errors, **errors})
+            refuse(400, "invalid", _("Some fields need another look."), {**form.errors, **errors})
         clinic: Clinic = request.clinic  # type: ignore[attr-defined]
         try:
             top_up = verify_payment(
@@ -123,9 +125,9 @@ class VerifyPaymentApi(ClinicApiView):
                 signature=form.cleaned_data["razorpay_signature"],
             )
         except TopUp.DoesNotExist:
-            refuse(404, "not_found", "There is nothing here.")
+            refuse(404, "not_found", _("There is nothing here."))
         except PaymentNotVerified:
-            refuse(400, "bad_signature", "This payment could not be verified.")
+            refuse(400, "bad_signature", _("This payment could not be verified."))
         return progress_response(top_up)
 
 
@@ -139,7 +141,7 @@ class PaymentSuccessApi(ClinicApiView):
         clinic: Clinic = request.clinic  # type: ignore[attr-defined]
         top_up = own_top_up(clinic, request.query_params.get("top_up", ""))
         if top_up is None:
-            refuse(404, "not_found", "There is nothing here.")
+            refuse(404, "not_found", _("There is nothing here."))
         progress = progress_of(top_up)
         return Response({"state": progress.state, "credits": progress.credits, "balance": progress.balance})
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from django import forms
+from django.utils.translation import gettext as _
 
 from clinics.form_fields import IdempotencyKeyField, IdField
 
@@ -16,11 +17,12 @@ class TopUpForm(forms.Form):
     amount = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_AMOUNT)
     promo_code = forms.CharField(required=False, max_length=30)
     idempotency_key = IdempotencyKeyField()
+    pay_now = forms.BooleanField(required=False)  # the page then opens the payment by itself
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if not self.errors and (data.get("amount") is None) == (data.get("package_id") is None):
-            self.add_error("amount", "Choose a package or an amount, not both.")
+            self.add_error("amount", _("Choose a package or an amount, not both."))
         return data
 
 

@@ -1,6 +1,5 @@
 """Pages of buying credits: the choice, the payment, and what came of it."""
 
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -9,16 +8,19 @@ from csp.decorators import csp_update
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from clinics.idempotency import KeyUsedForAnother
 from clinics.models import Clinic, User
 from credits.gateway import GatewayMisconfigured, is_razorpay
-from credits.models import CreditPackage, TopUp
+from credits.models import TopUp
 from credits.portal import PortalPage
 from credits.services import topups
-from credits.services.checkout import progress_of
+from credits.services.checkout import Offer, leads_for, offers, progress_of
+from credits.services.figures import leads_released_by, usual_lead_cost
 from credits.topup_api import BUYERS, RETRY_AFTER_SECONDS, claimed_key, order_answer, own_top_up
 from credits.topup_forms import TopUpForm
+from leads.models import Lead
 
 
 def checkout_sources() -> list[str]:
@@ -37,9 +39,11 @@ def checkout_policy() -> dict[str, list[str]]:
 class PaymentPage(PortalPage):
     """What the pages of a purchase share."""
 
+    section = "topup"
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
-            section="topup", is_test_mode=settings.RAZORPAY_KEY_ID.startswith("rzp_test_"), **kwargs
+            is_test_mode=settings.RAZORPAY_KEY_ID.startswith("rzp_test_"), **kwargs
         )
 
 
@@ -81,21 +85,23 @@ class TopUpPage(PaymentPage):
                     promo_code=fields["promo_code"],
                     key=claimed_key(fields, f"user:{self.request.user.pk}"),
                 )
-                return HttpResponseRedirect(f"{reverse('credit_topup')}?top_up={top_up.pk}", status=303)
+                return HttpResponseRedirect(page_of(top_up, pay_now=fields["pay_now"]), status=303)
             except topups.TopUpRefused as refusal:
                 form.add_error(refusal.field, str(refusal))
             except topups.TopUpsStopped:
-                form.add_error(None, "Buying credits is switched off for now. Your leads go on being stored.")
+                form.add_error(
+                    None, _("Buying credits is switched off for now. Your leads go on being stored.")
+                )
                 status = 409
             except KeyUsedForAnother:
                 form.data = {**request.POST.dict(), "idempotency_key": uuid4().hex}
                 form.add_error(
-                    None, "You sent this form before, with another choice. To buy this one, send it again."
+                    None, _("You sent this form before, with another choice. To buy this one, send it again.")
                 )
                 status = 409
             except (topups.GatewayUnavailable, GatewayMisconfigured):
                 form.add_error(
-                    None, "The payment service does not answer. Nothing was charged; please try again."
+                    None, _("The payment service does not answer. Nothing was charged; please try again.")
                 )
                 status = 503
         response = self.render_to_response(self.get_context_data(form=form, top_up=None), status=status)
@@ -106,15 +112,15 @@ class TopUpPage(PaymentPage):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         top_up: TopUp | None = kwargs["top_up"]
         form: TopUpForm = kwargs["form"]
-        packages = list(CreditPackage.objects.filter(is_active=True).order_by("price"))
-        chosen = chosen_package(form, packages)
+        for_sale = [] if top_up else offers(self.account)
+        chosen = chosen_package(form, for_sale)
         bill: TopUp | topups.Quote | None = top_up
-        if top_up is None and chosen is not None and not form.is_bound:
-            with suppress(topups.TopUpRefused):  # a package outside the limits has no price to show
-                bill = topups.quote(clinic=self.request.clinic, package_id=chosen)
+        if top_up is None and not form.is_bound and for_sale:
+            bill = for_sale[0].quote
         return {
             **super().get_context_data(**kwargs),
-            "packages": packages,
+            "offers": for_sale,
+            "leads_to_buy": leads_for(top_up.credits, usual_lead_cost(self.account)) if top_up else None,
             "chosen": chosen,
             "bill": bill,
             "least_price": settings.TOP_UP_LEAST_PRICE,
@@ -125,10 +131,16 @@ class TopUpPage(PaymentPage):
         }
 
 
-def chosen_package(form: TopUpForm, packages: list[CreditPackage]) -> int | None:
+def page_of(top_up: TopUp, *, pay_now: bool) -> str:
+    """Where a top-up is paid; its script opens Razorpay at once where the buyer has said «Pay» already."""
+    return f"{reverse('credit_topup')}?top_up={top_up.pk}{'#pay' if pay_now else ''}"
+
+
+def chosen_package(form: TopUpForm, for_sale: list[Offer]) -> int | None:
     """The package ticked when the page opens: what was sent, else the least; None is a free amount."""
     if not form.is_bound:
-        return packages[0].pk if packages else None
+        least = for_sale[0].quote.package if for_sale else None
+        return least.pk if least else None
     package_id: int | None = form.cleaned_data.get("package_id")
     return package_id
 
@@ -138,7 +150,7 @@ def checkout_options(clinic: Clinic, user: User) -> dict[str, Any]:
     prefill = {"name": user.full_name, "email": user.email, "contact": str(clinic.phone or "")}
     return {
         "name": "Clinic Credits",
-        "description": f"Credits for {clinic.name}",
+        "description": _("Credits for %(clinic)s") % {"clinic": clinic.name},
         "prefill": {name: value for name, value in prefill.items() if value},
     }
 
@@ -152,7 +164,19 @@ class PaymentSuccess(PaymentPage):
         top_up = own_top_up(self.request.clinic, request.GET.get("top_up", ""))
         if top_up is None:
             raise Http404
-        return self.render_to_response(self.get_context_data(top_up=top_up, progress=progress_of(top_up)))
+        progress = progress_of(top_up)
+        context = self.get_context_data(top_up=top_up, progress=progress, **what_it_did(top_up))
+        return self.render_to_response(context)
+
+
+def what_it_did(top_up: TopUp) -> dict[str, Any]:
+    """Of a paid one: how many held leads it has delivered, and how many wait still."""
+    if top_up.state != TopUp.State.PAID:
+        return {}
+    return {
+        "leads_released": leads_released_by(top_up),
+        "leads_held": Lead.objects.held().filter(clinic=top_up.clinic_id).count(),
+    }
 
 
 class PaymentFailure(PaymentPage):
@@ -164,5 +188,6 @@ class PaymentFailure(PaymentPage):
         top_up = own_top_up(self.request.clinic, request.GET.get("top_up", ""))
         if top_up is None and "top_up" in request.GET:
             raise Http404
+        facts = what_it_did(top_up) if top_up else {}
         progress = progress_of(top_up) if top_up else None
-        return self.render_to_response(self.get_context_data(top_up=top_up, progress=progress))
+        return self.render_to_response(self.get_context_data(top_up=top_up, progress=progress, **facts))

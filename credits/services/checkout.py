@@ -14,8 +14,10 @@ from credits.gateway import (
     InvalidGatewayValue,
     payment_signature_is_valid,
 )
-from credits.models import GatewayPayment, TopUp
+from credits.models import CreditAccount, GatewayPayment, TopUp
+from credits.services import topups
 from credits.services.facts import UnreadableEntity
+from credits.services.figures import usual_lead_cost
 from credits.services.ledger import BillingService
 from credits.services.payments import apply_payment
 
@@ -57,6 +59,35 @@ def verify_payment(*, clinic: Clinic, order_id: str, payment_id: str, signature:
         logger.warning(f"Payment not fetched: Top-up {top_up.pk}, {error}")
     top_up.refresh_from_db()
     return top_up
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package as a buyer sees it: its price with tax, about how many leads it pays for at what they usually cost
+    this clinic (None before the first), whether it is the best."""
+
+    quote: topups.Quote
+    lead_cost: Decimal | None
+    is_best: bool = False
+
+    @property
+    def leads(self) -> int | None:
+        return leads_for(self.quote.credits, self.lead_cost)
+
+
+def offers(account: CreditAccount) -> list[Offer]:
+    """What is on sale, the least price first, in leads at this clinic's usual price. The best gives most for a rupee,
+    where one gives more than the others."""
+    cost = usual_lead_cost(account)
+    quotes = topups.offers()
+    best = max(quotes, key=lambda quote: quote.credits / quote.price, default=None)
+    is_one_better = best is not None and best.bonus > 0
+    return [Offer(quote, cost, is_one_better and quote is best) for quote in quotes]
+
+
+def leads_for(credits_: Decimal, cost: Decimal | None) -> int | None:
+    """About how many leads credits pay for; None where no price is known."""
+    return int(credits_ / cost) if cost else None
 
 
 def progress_of(top_up: TopUp) -> Progress:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from credits.models import GatewayPayment, ReviewItem, TopUp
 from credits.services import losses, promos
+from credits.services.balances import forget_balances
 from credits.services.facts import PaymentFacts
 from credits.services.ledger import BillingService, KeyReused
 from credits.services.reviews import raise_review
@@ -170,6 +171,7 @@ def _credit(payment: GatewayPayment, top_up: TopUp) -> bool:
     top_up.refresh_from_db()
     payment.top_up = top_up
     losses.bring_in_line(payment)
+    forget_balances(top_up.clinic_id)
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from clinics.models import Clinic
 from credits.models import PromoCode, PromoUse, ReviewItem, TopUp
@@ -36,13 +37,14 @@ def find(text: str, *, clinic: Clinic, price: Decimal, at: datetime, lock: bool 
     codes = PromoCode.objects.select_for_update(no_key=True) if lock else PromoCode.objects.all()
     code = codes.filter(code=text.strip().upper(), is_active=True).first()
     if code is None:
-        raise PromoRefused("We do not know this code.")
+        raise PromoRefused(_("We do not know this code."))
     if (code.valid_from and at < code.valid_from) or (code.valid_until and at >= code.valid_until):
-        raise PromoRefused("This code is not valid today.")
+        raise PromoRefused(_("This code is not valid today."))
     if price < code.least_price:
-        raise PromoRefused(f"This code is for top-ups from ₹{code.least_price:.0f}.")
+        least = f"{code.least_price:.0f}"
+        raise PromoRefused(_("This code is for top-ups from ₹%(least)s.") % {"least": least})
     if not _has_a_free_use(code, clinic_id=clinic.pk, at=at):
-        raise PromoRefused("This code has been used up.")
+        raise PromoRefused(_("This code has been used up."))
     return code
 
 

@@ -5,6 +5,7 @@ our receipt, which is never used twice.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Decimal
@@ -14,6 +15,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from clinics.idempotency import KeyUsedForAnother, claim
 from clinics.models import Clinic, IdempotencyKey, User
@@ -85,25 +88,25 @@ def quote(
     packages = list(CreditPackage.objects.filter(is_active=True).order_by("price"))
     package = _package(packages, amount, package_id)
     price = package.price if package else Decimal(amount or 0)
-    if price < settings.TOP_UP_LEAST_PRICE:
-        raise TopUpRefused("amount", f"The least top-up is ₹{settings.TOP_UP_LEAST_PRICE:,}.")
-    tax = Decimal("0.00")  # until the supplier's profile is complete and tax documents are issued
-    if price + tax > settings.TOP_UP_MOST_GROSS:
-        raise TopUpRefused("amount", "That is more than one payment can carry. Please split it.")
+    _check_limits(price)
     code = None
     if promo_code:
         try:
             code = promos.find(promo_code, clinic=clinic, price=price, at=timezone.now(), lock=lock_promo)
         except promos.PromoRefused as refusal:
             raise TopUpRefused("promo_code", str(refusal)) from refusal
-    return Quote(
-        price=price,
-        bonus=_bonus(packages, price),
-        promo_bonus=promos.promo_bonus(code, price) if code else Decimal(0),
-        tax=tax,
-        package=package,
-        promo_code=code,
-    )
+    return _priced(packages, price, package, code)
+
+
+def offers() -> list[Quote]:
+    """What each package on sale costs and brings now, the least price first; those outside the limits left out."""
+    packages = list(CreditPackage.objects.filter(is_active=True).order_by("price"))
+    quotes = []
+    for package in packages:
+        with suppress(TopUpRefused):
+            _check_limits(package.price)
+            quotes.append(_priced(packages, package.price, package, None))
+    return quotes
 
 
 def start(
@@ -226,16 +229,43 @@ def _draft(clinic: Clinic, by: User | None, quoted: Quote) -> TopUp:
     return top_up
 
 
+def _priced(
+    packages: list[CreditPackage], price: Decimal, package: CreditPackage | None, code: PromoCode | None
+) -> Quote:
+    return Quote(
+        price=price,
+        bonus=_bonus(packages, price),
+        promo_bonus=promos.promo_bonus(code, price) if code else Decimal(0),
+        tax=_tax(price),
+        package=package,
+        promo_code=code,
+    )
+
+
+def _tax(price: Decimal) -> Decimal:
+    """None until the supplier's profile is complete and tax documents are issued."""
+    return Decimal("0.00")
+
+
+def _check_limits(price: Decimal) -> None:
+    """Raises TopUpRefused."""
+    if price < settings.TOP_UP_LEAST_PRICE:
+        least = number_format(settings.TOP_UP_LEAST_PRICE, force_grouping=True)
+        raise TopUpRefused("amount", _("The least top-up is ₹%(least)s.") % {"least": least})
+    if price + _tax(price) > settings.TOP_UP_MOST_GROSS:
+        raise TopUpRefused("amount", _("That is more than one payment can carry. Please split it."))
+
+
 def _package(
     packages: list[CreditPackage], amount: int | None, package_id: int | None
 ) -> CreditPackage | None:
     if package_id is not None:
         found = next((package for package in packages if package.pk == package_id), None)
         if found is None:
-            raise TopUpRefused("package_id", "This package is not on sale.")
+            raise TopUpRefused("package_id", _("This package is not on sale."))
         return found
     if amount is None:
-        raise TopUpRefused("amount", "Choose a package or an amount.")
+        raise TopUpRefused("amount", _("Choose a package or an amount."))
     return next((package for package in packages if package.price == amount), None)
 
 

@@ -198,6 +198,22 @@ def test_three_taps_buy_a_package_and_the_new_balance_is_shown(shop: Shop) -> No
     assert shop.foreign == {"/clinic/credits/topup"}
 
 
+@pytest.mark.parametrize("shop", [390], indirect=True)
+def test_three_taps_on_the_billing_dashboard_open_the_payment(shop: Shop) -> None:
+    shop.open("/clinic/billing-dashboard")
+    shop.page.locator("[data-opens-top-up]").click()
+    shop.page.locator("#topup-modal label.offer", has_text="₹5,000").click()
+    expect(shop.page.locator("#topup-modal-pay")).to_have_text("Pay ₹5,000")
+    shop.page.locator("#topup-modal-pay").dblclick()
+
+    frame = shop.checkout()
+    assert "#" not in shop.page.url  # a reload does not open it again
+    frame.locator("#panel-upi").get_by_role("button", name="Pay").click()
+
+    expect(success_page(shop).get_by_role("heading", name="5,500 credits are yours")).to_be_visible()
+    assert shop.top_up().state == TopUp.State.PAID
+
+
 @on_both_widths
 def test_a_failed_attempt_is_tried_again_on_the_same_order_and_credited_once(shop: Shop) -> None:
     shop.open()

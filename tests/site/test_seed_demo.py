@@ -8,12 +8,14 @@ from typing import Final
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import Count, F, Sum
 from django.test import Client
+from django.utils import timezone
 
 from clinics.models import Clinic, Membership, User
 from credits.models import CreditAccount, CreditGrant, CreditTransaction
+from credits.services import figures, verification
 from credits.services.ledger import BillingService
 from disputes.models import LeadDispute
 from leads.models import Lead, LeadStatusChange, TreatmentPackage
@@ -89,8 +91,37 @@ def test_the_leads_stand_in_every_state_and_the_books_agree() -> None:
         assert grants.aggregate(total=Sum("remaining"))["total"] == account.balance
         assert charged.aggregate(total=Sum("cost"))["total"] == -spent
     disputes = LeadDispute.objects.order_by("pk")
-    assert [dispute.status for dispute in disputes] == ["pending", "approved", "pending", "rejected"]
-    assert [dispute.pk for dispute in disputes if dispute.awaiting_clinic_since] == [disputes[2].pk]
+    assert {dispute.status for dispute in disputes} == {"pending", "approved", "rejected"}
+    assert [dispute.dispute_type for dispute in disputes if dispute.awaiting_clinic_since] == [
+        "wrong_treatment"
+    ]
+    with verification.snapshot() as cursor:
+        assert [found for found in verification.verify(cursor) if found.violations] == []
+
+
+@pytest.mark.django_db(transaction=True, databases=BOTH)
+def test_three_months_lie_behind_it_and_the_ledger_s_clock_is_its_own_again() -> None:
+    own_clock = "SELECT pg_get_functiondef('ledger_clock()'::regprocedure)"
+    with connection.cursor() as cursor:
+        before = cursor.execute(own_clock).fetchone()
+        seed()
+        assert cursor.execute(own_clock).fetchone() == before
+
+    sunrise = Clinic.objects.get(slug="sunrise")
+    account = CreditAccount.objects.get(pk=sunrise.pk)
+    now = timezone.now()
+    assert sunrise.leads.count() == 60
+    assert sum(month.leads > 0 for month in figures.spending(account, now).months) >= 3
+    shares = figures.shares(account, figures.month_start(now, 11))
+    assert len(shares.by_treatment) >= 6
+    assert {share.label for share in shares.by_source} == {"web", "google", "instagram", "referral"}
+    assert shares.total.refunded > 0
+    assert shares.total.converted > 5
+    assert figures.parts_of_balance(account).expiries
+    # Nothing lies ahead, and time never ran backwards.
+    times = list(sunrise.credit_transactions.order_by("sequence").values_list("created_at", flat=True))
+    assert times == sorted(times)
+    assert times[-1] <= timezone.now()
 
 
 @pytest.mark.django_db(transaction=True, databases=BOTH)

@@ -25,9 +25,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
+from billing_site.demo.cast import LOTUS, SUNRISE, sign_ins
 from billing_site.embedded_postgres.base import launcher
 from billing_site.embedded_postgres.errors import EmbeddedPostgresError
-from billing_site.management.commands.seed_demo import LOTUS, SUNRISE, sign_ins
 from billing_site.razorpay_sandbox.demo_keys import KEY_ID, KEY_SECRET, WEBHOOK_SECRET
 from clinics.models import Clinic
 

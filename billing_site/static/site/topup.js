@@ -29,7 +29,7 @@ async function initiateRazorpayPayment() {
     openCheckout();
   } catch (problem) {
     rest(false);
-    say(problem.message || "We could not reach the server. Nothing was charged; please try again.", "error");
+    say(problem.message || gettext("We could not reach the server. Nothing was charged; please try again."), "error");
   }
 }
 
@@ -37,7 +37,7 @@ async function initiateRazorpayPayment() {
 async function handlePaymentSuccess(response) {
   topup.opened = false;
   rest(true);
-  say("Thank you. We are confirming your payment…");
+  say(gettext("Thank you. We are confirming your payment…"));
   const names = ["razorpay_payment_id", "razorpay_order_id", "razorpay_signature"];
   const fields = Object.fromEntries(names.map((name) => [name, String(response[name] || "")]));
   for (const wait of [0, 1500, 4000]) {
@@ -58,8 +58,9 @@ async function handlePaymentSuccess(response) {
 // An attempt failed; the order stays, and may be paid by another one.
 function handlePaymentFailure(error) {
   topup.failed = true;
-  const description = (error && error.description) || "The payment did not go through.";
-  say(`${sentence(description)} You can try again: it stays one purchase, paid once.`, "error", true);
+  const description = (error && error.description) || gettext("The payment did not go through.");
+  const text = gettext("%(what)s You can try again: it stays one purchase, paid once.");
+  say(interpolate(text, { what: sentence(description) }, true), "error", true);
   if (!topup.opened) rest(false);
   keepWatching();
 }
@@ -69,8 +70,7 @@ function handleDismissal() {
   topup.opened = false;
   rest(false);
   if (!topup.failed) {
-    say("You closed the payment window. If you approved the payment, leave this page open: it goes on by itself. "
-      + "If not, nothing was charged.");
+    say(gettext("You closed the payment window. If you approved the payment, leave this page open: it goes on by itself. If not, nothing was charged."));
   }
   keepWatching();
 }
@@ -115,7 +115,7 @@ async function makeOrder() {
 
 function checkoutLoaded() {
   const unreachable = new Error(
-    "Razorpay's payment window could not be loaded. Nothing was charged. Please check your connection and reload.",
+    gettext("Razorpay's payment window could not be loaded. Nothing was charged. Please check your connection and reload."),
   );
   if (window.Razorpay) return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -152,7 +152,7 @@ function keepWatching() {
     if (progress.state === "paid" || progress.state === "review") return leave();
     if (progress.state === "processing") {
       rest(true);
-      say("Your bank has approved the payment; we are waiting for its confirmation. Please don't pay again.");
+      say(gettext("Your bank has approved the payment; we are waiting for its confirmation. Please don't pay again."));
     }
   });
   topup.watch.now();
@@ -193,7 +193,13 @@ function showBill(price) {
     element.textContent = price ? sign + amount(price[name]) : "–";
   });
   document.querySelector("[data-bill-row=promo_bonus]").hidden = !(price && price.promo_bonus);
-  document.getElementById("pay-label").textContent = price ? `Pay ₹${amount(price.gross)}` : "Pay";
+  const filled = (text, number) => interpolate(text, { amount: amount(number) }, true);
+  document.getElementById("pay-label").textContent = price
+    ? filled(gettext("Pay ₹%(amount)s"), price.gross)
+    : gettext("Pay");
+  document.getElementById("credits-line").textContent = price
+    ? filled(gettext("You get %(amount)s credits"), price.credits)
+    : "";
 }
 
 function showProblems(fields) {
@@ -227,7 +233,7 @@ async function post(url, fields, key) {
   if (key) headers["Idempotency-Key"] = key;
   const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(fields) });
   const body = await response.json().catch(() => ({}));
-  body.message = body.message || "The server could not do this for now. Nothing was charged; please try again.";
+  body.message = body.message || gettext("The server could not do this for now. Nothing was charged; please try again.");
   return { ok: response.ok, status: response.status, body };
 }
 
@@ -264,6 +270,11 @@ if (topup.button) {
   });
   if (topup.order) {
     keepWatching();
+    // «Pay» was said on the page before. Once only: a reload, or «back», asks again.
+    if (window.location.hash === "#pay") {
+      history.replaceState(null, "", window.location.href.replace(/#.*/, ""));
+      initiateRazorpayPayment();
+    }
   } else {
     topup.form.addEventListener("input", choiceChanged);
     topup.keys.set(JSON.stringify(chosen()), topup.form.elements.idempotency_key.value || newKey());

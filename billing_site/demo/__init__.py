@@ -1,0 +1,1 @@
+"""What `manage.py seed_demo` makes: clinics with three months behind them."""
