@@ -1,13 +1,26 @@
 """What a request for the history says."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 
+from clinics.filters import midnight
+from clinics.form_fields import BIGGEST_ID, IdField
 from credits.filters import TransactionFilter
 from credits.models import CreditAccount
-from credits.services.statement import HistoryPage, filtered_history, rows_up_to, whole_history
+from credits.models.ledger import TransactionQuerySet
+from credits.services.statement import (
+    HistoryPage,
+    HistoryWindow,
+    filtered_history,
+    history_window,
+    numbers_of_days,
+    rows_up_to,
+    whole_history,
+)
+from credits.services.statement_facts import with_subjects
 
 PAGE_SIZE = 20
 
@@ -42,3 +55,48 @@ class HistoryQuery:
         if self.filters.how_many():
             return filtered_history(self.filters.qs, page=page, limit=limit)
         return whole_history(self.account, page=page, limit=limit)
+
+
+class WindowForm(PageForm):
+    """Where a person's page of the history begins: `before` or `after` a row's number, or `page` as programs count."""
+
+    before = IdField(required=False)
+    after = forms.IntegerField(min_value=0, max_value=BIGGEST_ID, required=False)
+
+
+class WindowQuery(HistoryQuery):
+    """The same question as people ask it: its pages stay where they are while new rows come."""
+
+    def __init__(self, account: CreditAccount, query: Any) -> None:
+        super().__init__(account, query)
+        self.pages = WindowForm(query)
+
+    def window(self) -> HistoryWindow:
+        """The rows asked for, with what they are about; only without errors."""
+        where = self.pages.cleaned_data
+        page, limit, before = where["page"], where["limit"], where["before"]
+        is_filtered = bool(self.filters.how_many())
+        if page > 1 and before is None and where["after"] is None:
+            if is_filtered:
+                return self._counted(page, limit)
+            before = max(self.account.last_sequence - (page - 1) * limit + 1, 1)
+        return history_window(self._matching(), limit=limit, before=before, after=where["after"])
+
+    def _matching(self) -> TransactionQuerySet:
+        """Days are asked for by number: the index that orders the rows then finds them, however far back."""
+        first, last = (self.filters.form.cleaned_data.get(name) for name in ("date_from", "date_to"))
+        rows: TransactionQuerySet = with_subjects(self.filters.qs)
+        if not first and not last:
+            return rows
+        after, up_to = numbers_of_days(
+            self.account,
+            since=midnight(first) if first else None,
+            before=midnight(last + timedelta(days=1)) if last else None,
+        )
+        return rows.filter(sequence__gt=after, sequence__lte=up_to)
+
+    def _counted(self, page: int, limit: int) -> HistoryWindow:
+        found = filtered_history(self._matching(), page=page, limit=limit)
+        rows = found.transactions
+        newer = rows[0].sequence if rows else 0
+        return HistoryWindow(rows, newer, rows[-1].sequence if rows and found.older else None)

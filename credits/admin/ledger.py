@@ -36,7 +36,18 @@ class CreditAccountAdmin(ExplainsBalance, AsksRequests[CreditAccount], ReadOnlyA
     readonly_fields = ("delivery",)
     fieldsets = (
         (None, {"fields": ("clinic", "balance", "owed", "delivery", "last_sequence", "last_posted_at")}),
-        ("Limits", {"fields": ("daily_cap", "monthly_cap", "highest_cost", "auto_release")}),
+        (
+            "Limits",
+            {
+                "fields": (
+                    "daily_cap",
+                    "monthly_cap",
+                    "highest_cost",
+                    "auto_release",
+                    "low_balance_thresholds",
+                )
+            },
+        ),
         ("Charged", {"fields": ("charged_on", "charged_today", "charged_this_month")}),
         ("Pause and freeze", {"fields": ("paused_at", "paused_until", "frozen_at", "frozen_reason")}),
     )

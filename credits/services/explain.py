@@ -13,6 +13,7 @@ from django.utils.formats import number_format
 from clinics.models import Clinic
 from credits.models import CreditAccount, CreditGrant, CreditTransaction, Reversal
 from credits.services import verification
+from credits.services.statement_facts import Source, sources_of
 from leads.models import Lead
 
 LAST_MOVEMENTS: Final = 10
@@ -96,22 +97,26 @@ def totals(clinic: Clinic) -> Iterator[str]:
 
 
 def unspent(clinic: Clinic) -> Iterator[str]:
-    grants = CreditGrant.objects.filter(clinic=clinic, open=True).order_by("expires_at", "pk")
-    for grant in grants.select_related("transaction", "purchase", "origin__grant__transaction"):
+    grants = list(
+        CreditGrant.objects.filter(clinic=clinic, open=True)
+        .order_by("expires_at", "pk")
+        .select_related("transaction")
+    )
+    sources = sources_of(grant.pk for grant in grants)
+    for grant in grants:
         end = f"until {moment(grant.expires_at)}" if grant.expires_at else "never expires"
-        yield f"{grant.kind:<9}{money(grant.remaining):>15} of {money(grant.amount)}, {end}, {source(grant)}"
+        back = f", came back with movement {grant.transaction.sequence}" if grant.origin_id else ""
+        yield (
+            f"{grant.kind:<9}{money(grant.remaining):>15} of {money(grant.amount)}, {end}, "
+            f"{named(sources[grant.pk])}{back}"
+        )
 
 
-def source(grant: CreditGrant) -> str:
+def named(source: Source) -> str:
     """The purchase or payment behind a grant, also behind one that came back."""
-    back = f", came back with movement {grant.transaction.sequence}" if grant.origin else ""
-    first = grant
-    while first.origin is not None:
-        first = first.origin.grant
-    if first.purchase is not None:
-        return f"top-up {first.purchase.pk}, {first.purchase.razorpay_payment_id}{back}"
-    payment_id = first.transaction.payment_id
-    return f"{payment_id or f'movement {first.transaction.sequence}'}{back}"
+    if source.top_up_id is not None:
+        return f"top-up {source.top_up_id}, {source.payment_id}"
+    return source.payment_id or f"movement {source.sequence}"
 
 
 def losses(clinic: Clinic) -> Iterator[str]:

@@ -251,18 +251,28 @@ class BillingService:
         return int(_call("release_leads", p_clinic_id=clinic_id, p_limit=limit).release_leads)
 
     @staticmethod
-    def release_lead(lead_id: int) -> Delivery:
-        """A person releases one held lead, of any age, also from review; the rules are checked anew.
-
-        Returns the lead as it is now: it may still be held. Raises LeadNotFound.
+    def release_lead(lead_id: int, *, by: int | None = None) -> Delivery:
+        """A person (`by`, a user's id, is kept) releases one held lead, of any age, also from review; the rules are
+        checked anew. Returns the lead as it is now: it may still be held. Raises LeadNotFound.
         """
-        row = _call("release_lead", p_lead_id=lead_id)
+        row = _call("release_lead", p_lead_id=lead_id, p_by=by)
         return Delivery(row.id, row.delivery_state, row.held_reason, row.cost)
 
     @staticmethod
-    def refuse_lead(lead_id: int) -> Delivery:
-        """A person refuses a lead held for review: it expires. Raises LeadNotFound, LeadNotChargeable."""
-        row = _call("refuse_lead", p_lead_id=lead_id)
+    def release_held_leads(clinic_id: int, limit: int, *, by: int) -> int:
+        """A person releases held leads of any age but those in review, oldest first; returns how many left the
+        queue, at most `limit` and the earlier ones of the same phones. Raises ClinicNotFound.
+        """
+        row = _call("release_held_leads", p_clinic_id=clinic_id, p_limit=limit, p_by=by)
+        return int(row.release_held_leads)
+
+    @staticmethod
+    def refuse_lead(lead_id: int, *, by: int | None = None) -> Delivery:
+        """A person (`by` is kept) refuses a lead held for review: it expires.
+
+        Raises LeadNotFound, LeadNotChargeable.
+        """
+        row = _call("refuse_lead", p_lead_id=lead_id, p_by=by)
         if row.expired_reason != "refused":
             raise LeadNotChargeable(f"lead {lead_id} does not wait for review")
         return Delivery(row.id, row.delivery_state, row.held_reason, row.cost)
@@ -282,6 +292,14 @@ class BillingService:
     def expire_grants(clinic_id: int) -> None:
         """Posts the expiries that are due at a clinic. Raises ClinicNotFound."""
         _call("expire_grants", p_clinic_id=clinic_id)
+
+    @staticmethod
+    def tell_of_expiring_credits(clinic_id: int | None = None) -> int:
+        """Notices of credits that expire within 30 days, and again within 7, at one clinic or all of them; each fact
+        once, however often it is called. Returns how many were written.
+        """
+        row = _call("tell_of_expiring_credits", p_clinic_id=clinic_id)
+        return int(row.tell_of_expiring_credits)
 
     @staticmethod
     def approve_dispute(

@@ -2,8 +2,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from clinics.models import Clinic
 from credits.services import verification
+from tests.clock import Clock
+from tests.credits.statements import june_2040
 from tests.steps import STEPS_LEAVE
+
+
+@pytest.fixture
+def june(clinic: Clinic, clock: Clock) -> Clinic:
+    """A clinic with a month of movements: see `june_2040`."""
+    june_2040(clinic, clock)
+    return clinic
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ MOVING_COLUMNS: dict[str, set[str]] = {
     "leads": {
         *("delivery_state", "held_reason", "expired_reason", "expired_at", "delivered_at", "repeat_of_id"),
         *("refunded_total", "status", "city", "source", "contact_intent", "is_minor", "preferred_date"),
-        "treatment_id",
+        *("treatment_id", "opened_at", "opened_by_id"),
     },
     "credit_accounts": {
         *("balance", "owed", "last_sequence", "last_posted_at", "charged_on", "charged_today"),
         *("charged_this_month", "daily_cap", "monthly_cap", "highest_cost", "paused_at", "paused_until"),
-        *("auto_release", "frozen_at", "frozen_reason"),
+        *("auto_release", "frozen_at", "frozen_reason", "low_balance_thresholds", "low_balance_told"),
     },
 }
 
