@@ -3,10 +3,12 @@
 from typing import Any
 
 import allauth.account.admin
-import allauth.mfa.admin  # noqa: F401
+import allauth.mfa.admin
+import allauth.usersessions.admin  # noqa: F401
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
@@ -59,6 +61,8 @@ admin.site.disable_action("delete_selected")
 admin.site.unregister(EmailAddress)
 # Second factors are their owners' own affair; a lost one is reset by a command.
 admin.site.unregister(Authenticator)
+# Where somebody is signed in, and from which address, they see themselves.
+admin.site.unregister(UserSession)
 
 
 @admin.register(Clinic)

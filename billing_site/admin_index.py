@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import Model
+from django.db.models import Count, Min, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,7 +23,7 @@ from billing_site.figures.board import (
     rights_of,
 )
 from clinics.admin.requests import visible_kinds
-from clinics.models import Clinic, StaffRequest, User
+from clinics.models import Clinic, StaffRequest, SupportRequest, User
 from credits.models import CreditGrant, CreditTransaction, Reversal, ReviewItem
 from leads.models import Lead
 
@@ -121,6 +121,7 @@ def tiles(request: HttpRequest, board: Board) -> list[Tile]:
         request_tile(request, board),
         held_tile(board),
         review_tile(board),
+        support_tile(request),
     ]
     return [tile for tile in found if tile is not None]
 
@@ -154,6 +155,29 @@ def request_tile(request: HttpRequest, board: Board) -> Tile | None:
         number,
         list_of(StaffRequest, state__exact="pending"),
         min((group.oldest for group in groups), default=None),
+        parts,
+    )
+
+
+def support_tile(request: HttpRequest) -> Tile | None:
+    """What clinics asked of staff: few rows, read as they are now."""
+    if not request.user.has_perm("clinics.view_supportrequest"):
+        return None
+    waiting = SupportRequest.objects.filter(answered_at=None).values("kind")
+    groups = list(waiting.annotate(number=Count("pk"), oldest=Min("created_at")).order_by("kind"))
+    parts = [
+        Part(
+            group["number"],
+            str(SupportRequest.Kind(group["kind"]).label).lower(),
+            list_of(SupportRequest, state="open", kind__exact=group["kind"]),
+        )
+        for group in groups
+    ]
+    return Tile(
+        "Clinics asking",
+        sum(group["number"] for group in groups),
+        list_of(SupportRequest, state="open"),
+        min((group["oldest"] for group in groups), default=None),
         parts,
     )
 

@@ -15,11 +15,12 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from clinics.models import User
+from clinics.step_up import ask_again
 
 SALT = "clinics.second_factor"
 
@@ -43,7 +44,14 @@ def used_second_factor(request: HttpRequest) -> bool:
 
 
 class ActivateTOTP(ActivateTOTPView):  # type: ignore[misc]
-    """allauth's page, but the code that proves the app counts as used: for this session, and for good."""
+    """allauth's page, but the code that proves the app counts as used: for this session, and for good.
+
+    Since it is a proof from then on, it takes one to set it up: allauth asks nobody who has no password, so that a
+    session left open would be enough.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return ask_again(request) or super().dispatch(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)

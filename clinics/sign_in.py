@@ -11,7 +11,7 @@ from django.urls import reverse
 from clinics.models import Clinic, User
 from clinics.second_factor import decrypted, encrypted, used_second_factor
 from clinics.step_up import signed_in_recently
-from clinics.surfaces import caller_address
+from clinics.surfaces import CLINIC_SESSION_KEY, caller_address
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -26,6 +26,14 @@ class AccountAdapter(DefaultAccountAdapter):
         if isinstance(user, User) and user.is_staff and not Clinic.objects.of_member(user).exists():
             return reverse("admin:index")
         return str(super().get_login_redirect_url(request))
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """The session says from the start which clinic it works for: a form filled in for one is then never carried
+        out for another, should a membership end or a name change meanwhile."""
+        super().login(request, user)
+        clinic = Clinic.objects.of_member(user).first()
+        if clinic is not None:
+            request.session[CLINIC_SESSION_KEY] = clinic.pk
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom the rate limits count: the same caller as everywhere else."""

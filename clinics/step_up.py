@@ -21,13 +21,15 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from clinics.models import User
 from clinics.surfaces import error, wants_html
 
-# What allauth records as a proof. Not «password_reset»: a link in a mail box is neither of the two.
+# What allauth records as a proof. Neither «password_reset» nor «code»: what comes by mail is neither of the two. Who
+# signs in by mailed codes alone is asked to set a password first, by a link to their mail box.
 PROOFS: Final = frozenset({"password", "mfa"})
 ANSWERS: Final = frozenset({"step_up_password", "step_up_code"})
 NOT_TYPED: Final = ANSWERS | {"csrfmiddlewaretoken"}
@@ -51,11 +53,13 @@ def ask_again(request: HttpRequest) -> HttpResponse | None:
     user = request.user
     if not isinstance(user, User):
         return redirect_to_login(request.get_full_path())
+    if not get_adapter().get_reauthentication_methods(user):
+        return _without_proof(request)
     if request.method in ("GET", "HEAD"):
         query = urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})
         return redirect(f"{_where_to_confirm(user)}?{query}")
     if not wants_html(request):
-        return error(403, "sign_in_again", "Confirm with your password or a code that it is you.")
+        return error(403, "sign_in_again", _("Confirm with your password or a code that it is you."))
     return _ask_here(request, user)
 
 
@@ -80,13 +84,13 @@ class StepUpForm(forms.Form):
     """Password or code, checked by allauth's own forms and within their limits."""
 
     step_up_password = forms.CharField(
-        label="Password",
+        label=gettext_lazy("Password"),
         required=False,
         strip=False,
         widget=forms.PasswordInput({"autocomplete": "current-password"}),
     )
     step_up_code = forms.CharField(
-        label="Code of your authenticator app, or a recovery code",
+        label=gettext_lazy("Code of your authenticator app, or a recovery code"),
         required=False,
         widget=forms.TextInput({"autocomplete": "one-time-code"}),
     )
@@ -110,7 +114,7 @@ class StepUpForm(forms.Form):
                 "step_up_password", PasswordForm(user=self.user, data={"password": password}), "password"
             )
         elif not self.errors:
-            raise forms.ValidationError("Please fill this in.")
+            raise forms.ValidationError(_("Please fill this in."))
         return self.cleaned_data
 
     def _code_form(self, code: str) -> Any:
@@ -130,9 +134,15 @@ class StepUpForm(forms.Form):
             reauthenticate_by_password(request)
 
 
+def _without_proof(request: HttpRequest) -> HttpResponse:
+    """They have neither password nor app, so that any question would be a dead end."""
+    if not wants_html(request):
+        return error(403, "password_needed", _("Set a password first, by «forgot password»."))
+    return render(request, "account/password_needed.html", status=403)
+
+
 def _where_to_confirm(user: User) -> str:
-    methods = get_adapter().get_reauthentication_methods(user)
-    return str(methods[0]["url"]) if methods else reverse("account_reauthenticate")
+    return str(get_adapter().get_reauthentication_methods(user)[0]["url"])
 
 
 def _ask_here(request: HttpRequest, user: User) -> HttpResponse | None:

@@ -24,7 +24,8 @@ from clinics.admin.base import (
 )
 from clinics.admin.invitation import InvitesOwners
 from clinics.models import ApiToken, Clinic, IdempotencyKey, Membership, Notice, Partner, User
-from clinics.services import has_active_owner, revoke_tokens
+from clinics.services.people import has_active_owner, lock_clinic
+from clinics.services.tokens import revoke_tokens
 from clinics.states import STATES
 from clinics.step_up import ask_again
 
@@ -136,7 +137,22 @@ class MembershipForm(forms.ModelForm[Membership]):
                 "You and others who work in the back office can't be members of a clinic here. "
                 "Such a membership can only be ended."
             )
+        if self._leaves_no_owner(values):
+            raise forms.ValidationError(
+                "The clinic would be left without an owner who can sign in. Invite another first, or close the clinic."
+            )
         return values
+
+    def _leaves_no_owner(self, values: dict[str, Any]) -> bool:
+        """The database refuses it too. Asked under the lock that changes of owners take turns by."""
+        if self.instance.pk is None:
+            return False
+        before = Membership.objects.get(pk=self.instance.pk)
+        stays = values.get("role") == Membership.Role.OWNER and values.get("is_active")
+        if before.role != Membership.Role.OWNER or not before.is_active or stays:
+            return False
+        clinic = lock_clinic(before.clinic)
+        return clinic.is_active and not has_active_owner(clinic, apart_from=before)
 
     def _is_of_staff(self, user: User) -> bool:
         return user.pk == self.by.pk or user.is_staff or user.is_superuser

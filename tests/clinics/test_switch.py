@@ -13,12 +13,6 @@ URL = "/clinic/switch"
 
 
 @pytest.fixture
-def member(client: Client, owner: User) -> Client:
-    client.force_login(owner)
-    return client
-
-
-@pytest.fixture
 def two_clinics(clinic: Clinic, other_clinic: Clinic, owner: User) -> tuple[Clinic, Clinic]:
     """Sunrise and Lotus, the owner a member of both; Lotus comes first by name."""
     Membership.objects.create(user=owner, clinic=other_clinic, role="billing")
@@ -73,12 +67,13 @@ def test_nonsense_is_a_404(member: Client, clinic: Clinic, value: str) -> None:
 
 
 def test_a_membership_that_has_ended_can_not_be_chosen_and_a_chosen_one_is_left(
-    member: Client, two_clinics: tuple[Clinic, Clinic]
+    member: Client, owner: User, two_clinics: tuple[Clinic, Clinic]
 ) -> None:
     sunrise, lotus = two_clinics
     member.post(URL, {"clinic_id": sunrise.pk})
 
-    Membership.objects.filter(clinic=sunrise).update(is_active=False)
+    factories.member_of(sunrise, "owner")  # one stays
+    Membership.objects.filter(clinic=sunrise, user=owner).update(is_active=False)
 
     assert clinic_of(member) == lotus
     assert member.post(URL, {"clinic_id": sunrise.pk}).status_code == 404
@@ -90,4 +85,67 @@ def test_only_a_signed_in_member_with_a_token_against_forgery_may_post(owner: Us
 
     assert anonymous.post(URL, {"clinic_id": clinic.pk})["Location"].startswith("/accounts/login/")
     assert strict.post(URL, {"clinic_id": clinic.pk}).status_code == 403
-    assert strict.get(URL).status_code == 405
+
+
+def strict_client(user: User) -> Client:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    return client
+
+
+def send_profile(client: Client, name: str, token: str) -> Any:
+    return client.post("/clinic/settings", {"name": name, "state": "27", "csrfmiddlewaretoken": token})
+
+
+def token_on(client: Client) -> str:
+    return str(client.get("/clinic/settings", headers={"accept": "text/html"}).context["csrf_token"])
+
+
+def test_a_form_that_stood_open_when_its_member_switched_changes_neither_clinic(
+    owner: User, two_clinics: tuple[Clinic, Clinic]
+) -> None:
+    sunrise, lotus = two_clinics
+    Membership.objects.filter(user=owner).update(role="owner")
+    browser = strict_client(owner)
+    browser.post(URL, {"clinic_id": sunrise.pk, "csrfmiddlewaretoken": token_on(browser)})
+    opened_for_sunrise = token_on(browser)
+    browser.post(URL, {"clinic_id": lotus.pk, "csrfmiddlewaretoken": opened_for_sunrise})
+
+    answer = send_profile(browser, "Another name", opened_for_sunrise)
+
+    assert answer.status_code == 403
+    assert not Clinic.objects.filter(name="Another name").exists()
+    assert send_profile(browser, "Another name", token_on(browser)).status_code == 303
+    assert Clinic.objects.get(name="Another name") == lotus
+
+
+def test_a_form_of_a_clinic_one_no_longer_works_for_is_not_carried_out_for_the_other(
+    owner: User, two_clinics: tuple[Clinic, Clinic]
+) -> None:
+    sunrise, _lotus = two_clinics
+    Membership.objects.filter(user=owner).update(role="owner")
+    browser = strict_client(owner)
+    browser.post(URL, {"clinic_id": sunrise.pk, "csrfmiddlewaretoken": token_on(browser)})
+    opened_for_sunrise = token_on(browser)
+    factories.member_of(sunrise, "owner")  # one stays
+    Membership.objects.filter(clinic=sunrise, user=owner).update(is_active=False)
+
+    answers = [send_profile(browser, "Another name", opened_for_sunrise) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert not Clinic.objects.filter(name="Another name").exists()
+
+
+def test_a_form_opened_after_signing_in_is_refused_once_that_clinic_is_left(
+    client: Client, owner: User, two_clinics: tuple[Clinic, Clinic]
+) -> None:
+    sunrise, lotus = two_clinics
+    signing_in = client.post("/accounts/login/", {"login": owner.email, "password": "correct horse battery"})
+    assert signing_in.status_code == 302
+    assert client.session["clinic_id"] == lotus.pk
+
+    Membership.objects.filter(clinic=lotus, user=owner).update(is_active=False)
+
+    response = client.post("/clinic/settings", {"name": "Lotus"}, headers={"accept": "text/html"})
+    assert response.status_code == 403
+    assert Clinic.objects.get(pk=sunrise.pk).name == sunrise.name

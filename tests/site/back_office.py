@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from clinics.models import ApiToken, Clinic, IdempotencyKey, Partner, User
+from clinics.models import ApiToken, Clinic, IdempotencyKey, Invitation, Partner, SupportRequest, User
 from clinics.second_factor import encrypted
 from credits.models import (
     GatewayDispute,
@@ -69,9 +69,9 @@ def registered() -> dict[str, type[Model]]:
     return {model._meta.label_lower: model for model in admin.site._registry}
 
 
-def person(who: str) -> User:
+def person(who: str, **facts: Any) -> User:
     """A member of staff: of a group, «superuser», or «nobody» without any right."""
-    user = factories.UserFactory.create(is_staff=True, is_superuser=who == "superuser", password=None)
+    user = factories.UserFactory.create(is_staff=True, is_superuser=who == "superuser", **facts)
     if who in GROUPS:
         user.groups.add(Group.objects.get(name=who))
     return user
@@ -139,13 +139,21 @@ def _rows_of_one_clinic(number: int) -> None:
     happenings(lead, member, 1)
     token, _ = ApiToken.objects.create(user=member, name="CRM", clinic=clinic, scopes=["leads:read"])
     ApiToken.objects.create(user=partner.service_user, name="Intake", partner=partner, scopes=["leads:write"])
+    Invitation.objects.create(
+        clinic=clinic, email=f"new{clinic.pk}@care.example", role="billing", invited_by=member,
+        expires_at=timezone.now() + timedelta(days=7),
+    )  # fmt: skip
+    SupportRequest.objects.create(clinic=clinic, kind="refund", message="Our money, please", made_by=member)
     IdempotencyKey.objects.create(
         caller=f"token:{token.token_key}", route="contact", key=f"key-{number}", body_hmac=b"0" * 32
     )
     payment_facts(purchase, number)
     requesting.ask(requesting.Kind.ADJUSTMENT, clinic=clinic)
     requesting.ask(requesting.Kind.STAFF_RIGHTS, user=member)
-    requesting.refund_request(factories.deliver(clinic, 1))
+    held = factories.deliver(clinic, 1, hold_for_review=True)
+    BillingService.release_lead(held.pk, by=member.pk)
+    held.refresh_from_db()
+    requesting.refund_request(held)
 
 
 def payment_facts(purchase: TopUp, number: int) -> ReviewItem:

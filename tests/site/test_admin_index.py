@@ -130,8 +130,8 @@ class TestQueues:
 
     def test_nothing_waits_in_an_empty_house(self) -> None:
         response = signed_in("superuser").get("/admin/")
-        assert [(one.number, one.oldest) for one in response.context["tiles"]] == [(0, None)] * 4
-        assert response.content.decode().count("Nothing waits") == 4
+        assert [(one.number, one.oldest) for one in response.context["tiles"]] == [(0, None)] * 5
+        assert response.content.decode().count("Nothing waits") == 5
         assert "No lead was charged." in response.content.decode()
 
 

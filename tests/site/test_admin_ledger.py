@@ -18,7 +18,9 @@ from tests.site.back_office import first_of, form_data, make_rows, page, signed_
 pytestmark = pytest.mark.django_db
 
 READ_ONLY = sorted(
-    model for model, rights in table_of_rights().items() if not rights["superuser"] & {"add", "change"}
+    model
+    for model, rights in table_of_rights().items()
+    if not rights["superuser"] & {"add", "change", "answer"}
 )
 
 

@@ -166,6 +166,7 @@ def test_the_hash_of_a_password_is_on_no_page() -> None:
 
 def test_a_membership_is_ended_and_its_user_and_clinic_stay(owner: User) -> None:
     membership = Membership.objects.get(user=owner)
+    factories.member_of(membership.clinic, "owner")  # one stays
     other = factories.UserFactory.create()
     client = signed_in("user admin")
     response = client.post(

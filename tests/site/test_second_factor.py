@@ -312,7 +312,7 @@ def test_a_reset_without_a_user_or_a_reason_is_refused(email: str, reason: str, 
 def test_a_member_of_a_clinic_may_have_a_factor_too(phone: Phone) -> None:
     member = factories.member_of(factories.ClinicFactory.create(), "owner")
     client, _ = by_password(member)
-    assert "Two-step sign-in" in client.get("/clinic/dashboard").content.decode()
+    assert "Two-step sign-in" in client.get("/clinic/settings/security").content.decode()
     assert "Staff" not in client.get(SET_UP).content.decode()
     secret, _ = set_up(client, phone)
     again, answer = by_password(member)

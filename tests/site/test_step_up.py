@@ -272,7 +272,7 @@ def test_the_view_behind_the_question_sees_only_what_its_own_form_sent(settings:
 
 
 def test_without_password_and_app_nobody_can_confirm() -> None:
-    client, user = Client(), person("user admin")  # has no usable password
+    client, user = Client(), person("user admin", password=None)
     sign_in(client, user, minutes_ago=6)
     member = factories.UserFactory.create()
     assert client.get(change_page(member), follow=True).status_code == 403

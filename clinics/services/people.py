@@ -1,15 +1,15 @@
-"""What staff do with clinics and their people: invite an owner, revoke tokens, move a sign-in address."""
+"""Who works for a clinic: first owners invited by staff, and members changed by their owners."""
 
 from allauth.account.forms import ResetPasswordForm
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q
 from django.http import HttpRequest
-from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from clinics.models import ApiToken, Clinic, Membership, User
+from clinics.models import Clinic, Membership, User
 
 
 class InvitationRefused(Exception):
@@ -28,11 +28,76 @@ class UserIsStaff(InvitationRefused):
     """Staff are no members of clinics: they would see patients unmasked, and decide about themselves."""
 
 
-def has_active_owner(clinic: Clinic) -> bool:
+class MembershipRefused(Exception):
+    """Nothing was changed. The text is for the owner who tried."""
+
+
+class LastOwner(MembershipRefused):
+    """The clinic would be left without an owner who can sign in."""
+
+
+def has_active_owner(clinic: Clinic, *, apart_from: Membership | None = None) -> bool:
     """An active user holds an owner's membership in force."""
+    others = Q() if apart_from is None else ~Q(pk=apart_from.pk)
     return Membership.objects.filter(
-        clinic=clinic, role=Membership.Role.OWNER, is_active=True, user__is_active=True
+        others, clinic=clinic, role=Membership.Role.OWNER, is_active=True, user__is_active=True
     ).exists()
+
+
+def lock_clinic(clinic: Clinic) -> Clinic:
+    """One change of a clinic's people at a time, until the transaction ends; NO KEY, so that enquiries go on."""
+    return Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: str) -> Membership:
+    """What the member may do from now on. Who stops being an owner leaves no token and no open invitation behind: the
+    database ends those (clinics/sql/owners.sql). Raises LastOwner; MembershipRefused for one that has ended.
+    """
+    current = _locked(membership)
+    if not current.is_active:
+        raise MembershipRefused(_("They no longer work here. Bring them back first."))
+    if role != Membership.Role.OWNER:
+        _keep_an_owner(current)
+    current.role = role
+    current.save(update_fields=["role"])
+    return current
+
+
+@transaction.atomic
+def end_membership(*, membership: Membership) -> Membership:
+    """They see nothing of the clinic from their next click on; what they did keeps their name. Raises LastOwner."""
+    current = _locked(membership)
+    if current.is_active:
+        _keep_an_owner(current)
+        current.is_active = False
+        current.save(update_fields=["is_active"])
+    return current
+
+
+@transaction.atomic
+def bring_back(*, membership: Membership) -> Membership:
+    """In force again, in its old role. Raises MembershipRefused for who may not sign in, or is staff."""
+    current = _locked(membership)
+    user = current.user
+    if not user.is_active or user.is_staff or user.is_superuser:
+        raise MembershipRefused(
+            _("This person can't be a member of a clinic now. Ask our staff through «Help».")
+        )
+    current.is_active = True
+    current.save(update_fields=["is_active"])
+    return current
+
+
+def _locked(membership: Membership) -> Membership:
+    lock_clinic(membership.clinic)
+    return Membership.objects.select_related("user").select_for_update(of=("self",)).get(pk=membership.pk)
+
+
+def _keep_an_owner(membership: Membership) -> None:
+    is_owner = membership.is_active and membership.role == Membership.Role.OWNER
+    if is_owner and not has_active_owner(membership.clinic, apart_from=membership):
+        raise LastOwner(_("A clinic keeps at least one owner. Make somebody else an owner first."))
 
 
 @transaction.atomic
@@ -42,8 +107,7 @@ def invite_owner(*, clinic: Clinic, email: str, full_name: str, by: User) -> Mem
     A new user has no password yet: send them `mail_set_password_link` once this is committed.
     Raises AddressNotUsable, UserIsDeactivated, UserIsStaff.
     """
-    # One invitation at a time per clinic; NO KEY, so that enquiries pointing at it go on.
-    clinic = Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
+    clinic = lock_clinic(clinic)
     user = _user_with(email.strip().lower(), full_name.strip())
     membership, is_new = Membership.objects.get_or_create(
         user=user, clinic=clinic, defaults={"role": Membership.Role.OWNER}
@@ -53,7 +117,7 @@ def invite_owner(*, clinic: Clinic, email: str, full_name: str, by: User) -> Mem
         membership.role, membership.is_active, clinic.is_active = Membership.Role.OWNER, True, True
         membership.save(update_fields=["role", "is_active"])
         clinic.save(update_fields=["is_active"])
-        _log(by, clinic, f"Invited user {user.pk} as owner.")
+        log_by_staff(by, clinic, f"Invited user {user.pk} as owner.")
     return membership
 
 
@@ -74,7 +138,7 @@ def _new_user(email: str, full_name: str) -> User:
     except ValidationError as problem:
         raise AddressNotUsable(" ".join(problem.messages)) from problem
     # The same person may be invited to another clinic at this moment: the first one makes the user.
-    user, _ = User.objects.get_or_create(
+    user, _is_new = User.objects.get_or_create(
         email=email, defaults={"full_name": full_name, "password": newcomer.password}
     )
     return user
@@ -96,17 +160,7 @@ def forget_other_addresses(user: User) -> None:
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
 
 
-@transaction.atomic
-def revoke_tokens(*, tokens: QuerySet[ApiToken], by: User) -> int:
-    """Ends the tokens at once and for good; returns how many were still in force."""
-    revoked = list(tokens.filter(revoked_at__isnull=True).select_for_update(of=("self",)))
-    ApiToken.objects.filter(pk__in=[token.pk for token in revoked]).update(revoked_at=timezone.now())
-    for token in revoked:
-        _log(by, token, "Revoked.")
-    return len(revoked)
-
-
-def _log(by: User, row: Model, message: str) -> None:
+def log_by_staff(by: User, row: Model, message: str) -> None:
     LogEntry.objects.log_actions(
         user_id=by.pk, queryset=[row], action_flag=CHANGE, change_message=message, single_object=True
     )
