@@ -7,6 +7,8 @@ from django.http import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -18,12 +20,21 @@ from disputes.filters import DisputeFilter
 from disputes.forms import SINGLE, AnswerForm, AppealForm, CaseForm, DisputeForm
 from disputes.listing import PAGE_SIZE, DisputeRow, disputes_of, row_of
 from disputes.models import LeadDispute
-from disputes.portal import ACTORS, Problem, attempt, evidence_response, own_dispute, own_evidence, own_lead
+from disputes.portal import (
+    ACTORS,
+    Problem,
+    attempt,
+    evidence_response,
+    own_dispute,
+    own_evidence,
+    own_lead,
+    preview_response,
+)
 from disputes.services import cases, filing
 from disputes.services.reasons import Reason, reasons_for, refusal_of_lead
 from leads.models import Lead
 
-NOT_TEXT = "This is sent as a file of a multipart/form-data body."
+NOT_TEXT = gettext_lazy("This is sent as a file of a multipart/form-data body.")
 
 
 def clinic_of(request: Request) -> Clinic:
@@ -37,13 +48,13 @@ def fields_sent(request: Request, form_class: type[CaseForm]) -> tuple[dict[str,
     errors: dict[str, list[str]] = {}
     if request.content_type.startswith("multipart/"):
         post, files = request.POST, request.FILES
-        errors |= {name: [SINGLE] for name in post if len(post.getlist(name)) > 1}
-        errors |= {name[:80]: ["This field is not known here."] for name in files if name != "evidence"}
+        errors |= {name: [str(SINGLE)] for name in post if len(post.getlist(name)) > 1}
+        errors |= {name[:80]: [_("This field is not known here.")] for name in files if name != "evidence"}
         body = {name: post[name] for name in post}
     data, unreadable = form_data(body, form_class)
     errors |= unreadable
     if "evidence" in body:
-        errors["evidence"] = [NOT_TEXT]
+        errors["evidence"] = [str(NOT_TEXT)]
     if key := request.headers.get("Idempotency-Key"):
         data["idempotency_key"] = key
     return data, errors
@@ -59,7 +70,7 @@ class CaseApi(ClinicApiView):
         data, errors = fields_sent(request, form_class)
         form = form_class(data, request.FILES, **about)
         if not form.is_valid() or errors:
-            refuse(400, "invalid", "Some fields need another look.", {**form.errors, **errors})
+            refuse(400, "invalid", _("Some fields need another look."), {**form.errors, **errors})
         return form
 
     def sent(self, request: Request, form: CaseForm) -> filing.Sent:
@@ -88,7 +99,7 @@ class DisputesApi(ClinicApiView):
     def get(self, request: Request) -> Response:
         filters = DisputeFilter(request.query_params, queryset=disputes_of(clinic_of(request)))
         if not filters.is_valid():
-            refuse(400, "invalid", "Some parameters need another look.", filters.errors)
+            refuse(400, "invalid", _("Some parameters need another look."), filters.errors)
         found = list(filters.qs[: PAGE_SIZE + 1])
         shown = found[:PAGE_SIZE]
         return Response({
@@ -96,6 +107,16 @@ class DisputesApi(ClinicApiView):
             "disputes": [dispute_as_json(row_of(dispute)) for dispute in shown],
             "next_before": shown[-1].pk if len(found) > PAGE_SIZE else None,
         })  # fmt: skip
+
+
+@method_decorator(never_cache, name="dispatch")
+class DisputeApi(ClinicApiView):
+    """GET /clinic/disputes/<id>: one of them."""
+
+    def get(self, request: Request, dispute_id: int) -> Response:
+        own_dispute(clinic_of(request), dispute_id)
+        row = row_of(disputes_of(clinic_of(request)).get(pk=dispute_id))
+        return Response({"status": "success", "dispute": dispute_as_json(row)})
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -172,6 +193,13 @@ class EvidenceApi(ClinicApiView):
         return evidence_response(own_evidence(clinic_of(request), dispute_id, evidence_id))
 
 
+class PreviewApi(ClinicApiView):
+    """GET /clinic/disputes/<id>/evidence/<evidence_id>/preview: what a page's own image element asks for."""
+
+    def get(self, request: Request, dispute_id: int, evidence_id: int) -> HttpResponseBase:
+        return preview_response(own_evidence(clinic_of(request), dispute_id, evidence_id))
+
+
 def dispute_as_json(row: DisputeRow) -> dict[str, Any]:
     """Amounts in credits, times with their offset in India."""
     dispute = row.dispute
@@ -225,7 +253,7 @@ def reason_as_json(reason: Reason) -> dict[str, Any]:
     return {
         "dispute_type": policy.dispute_type,
         "label": policy.get_dispute_type_display(),
-        "guidance": policy.guidance,
+        "guidance": reason.guidance,
         "is_accepted": policy.is_accepted,
         "until": reason.until,
         "evidence_needed": policy.evidence_needed,

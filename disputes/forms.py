@@ -6,6 +6,9 @@ from typing import Any, ClassVar, Final
 from django import forms
 from django.core.validators import RegexValidator
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django_stubs_ext import StrOrPromise
 
 from clinics.models import IDEMPOTENCY_KEY_MAX_LENGTH
 from disputes.evidence.storage import Upload
@@ -16,7 +19,7 @@ from leads.models import Lead
 
 MOST_CHARACTERS: Final = 2000
 ACCEPTED_FILES: Final = "image/jpeg,image/png,image/webp,application/pdf"
-SINGLE: Final = "This takes a single value."
+SINGLE: Final = _("This takes a single value.")
 
 
 class FilesInput(forms.FileInput):
@@ -35,22 +38,26 @@ class FilesField(forms.Field):
 
     def clean(self, value: list[Upload]) -> list[Upload]:
         if len(value) > MOST_FILES:
-            raise forms.ValidationError(f"At most {MOST_FILES} files.", code="too_many")
+            raise forms.ValidationError(
+                ngettext("At most %(number)d file.", "At most %(number)d files.", MOST_FILES)
+                % {"number": MOST_FILES},
+                code="too_many",
+            )
         return value
 
 
 class TextField(forms.CharField):
     """A few sentences. What they say of the patient is looked at where they are filed: it depends on the lead."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: StrOrPromise) -> None:
         super().__init__(label=label, min_length=10, max_length=MOST_CHARACTERS, widget=forms.Textarea)
-        self.error_messages["required"] = "Please say what happened."
+        self.error_messages["required"] = _("Please say what happened.")
 
     def to_python(self, value: Any) -> str:
         text = str(super().to_python(value) or "")
         if "\x00" in text:
             raise forms.ValidationError(
-                "Null characters are not allowed.", code="null_characters_not_allowed"
+                _("Null characters are not allowed."), code="null_characters_not_allowed"
             )
         return plain(text.replace("\r\n", "\n"))
 
@@ -60,11 +67,11 @@ class CaseForm(forms.Form):
 
     text_name: ClassVar[str]
 
-    evidence = FilesField(label="Files", required=False)
+    evidence = FilesField(label=_("Files"), required=False)
     idempotency_key = forms.CharField(
         required=False,
         max_length=IDEMPOTENCY_KEY_MAX_LENGTH,
-        validators=[RegexValidator(r"^[\x21-\x7e]*$", "A key is printable ASCII without spaces.")],
+        validators=[RegexValidator(r"^[\x21-\x7e]*$", _("A key is printable ASCII without spaces."))],
     )
 
     def clean(self) -> dict[str, Any]:
@@ -82,9 +89,11 @@ class DisputeForm(CaseForm):
     text_name = "description"
 
     dispute_type = forms.ChoiceField(
-        label="Reason", choices=DisputeType.choices, error_messages={"required": "Please choose a reason."}
+        label=_("Reason"),
+        choices=DisputeType.choices,
+        error_messages={"required": _("Please choose a reason.")},
     )
-    description = TextField("What happened?")
+    description = TextField(_("What happened?"))
 
     def __init__(self, *args: Any, lead: Lead, reasons: list[Reason], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,7 +104,7 @@ class DisputeForm(CaseForm):
         data = super().clean()
         reason = self.reasons.get(data.get("dispute_type", ""))
         if reason and reason.policy.evidence_needed and "evidence" in data and not data["evidence"]:
-            self.add_error("evidence", "This reason needs at least one file.")
+            self.add_error("evidence", _("This reason needs at least one file."))
         return data
 
 
@@ -104,7 +113,7 @@ class AppealForm(CaseForm):
 
     text_name = "description"
 
-    description = TextField("Why should another person look at it?")
+    description = TextField(_("Why should another person look at it?"))
 
 
 class AnswerForm(CaseForm):
@@ -112,4 +121,4 @@ class AnswerForm(CaseForm):
 
     text_name = "answer"
 
-    answer = TextField("Your answer")
+    answer = TextField(_("Your answer"))

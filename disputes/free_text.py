@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 FEWEST_DIGITS: Final = 8
 DATE: Final = re.compile(
     r"(?<!\d)(?:(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|1[0-2])[-/.](?:20)?\d\d"
@@ -50,11 +52,11 @@ def patient_data_in(text: str, names: Iterable[str]) -> str | None:
     """What a person reads where the text holds a number, an address or one of the patient's `names`; None if not."""
     plain_text = plain(unicodedata.normalize("NFKC", text))
     if EMAIL.search(plain_text):
-        return "Please leave the e-mail address out: we see on the lead whom it is about."
+        return _("Please leave the e-mail address out: we see on the lead whom it is about.")
     if holds_phone(plain_text):
-        return "Please leave phone numbers out: we see on the lead whom it is about."
+        return _("Please leave phone numbers out: we see on the lead whom it is about.")
     if any(stands_in(name, plain_text) for name in names):
-        return "Please leave the patient's name out: write «the patient»."
+        return _("Please leave the patient's name out: write «the patient».")
     return None
 
 

@@ -6,18 +6,20 @@ from typing import Final
 
 from django.http import FileResponse, Http404, HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 
 from clinics.idempotency import KeyUsedForAnother
-from clinics.models import Clinic, Membership
+from clinics.models import Clinic
+from clinics.surfaces import OWNER_AND_BILLING
 from credits.services.ledger import DisputeAlreadyDecided
-from disputes.evidence.rules import REFUSALS
-from disputes.evidence.storage import EvidenceRefused, logger, path_of
+from disputes.evidence.storage import EvidenceRefused, logger, path_of, preview_path_of
+from disputes.evidence.texts import refusal_text
 from disputes.models import MOST_FILES, Evidence, LeadDispute
 from disputes.services.cases import REFUSAL_TEXTS, DisputeRefused
 from disputes.services.filing import TextRefused, TooManyFiles, contacts_shown
 from leads.models import Lead
 
-ACTORS: Final = frozenset({Membership.Role.OWNER.value, Membership.Role.BILLING.value})
+ACTORS: Final = OWNER_AND_BILLING
 KEY_REUSED: Final = "idempotency_key_reused"
 
 
@@ -36,14 +38,14 @@ def attempt(act: Callable[[], LeadDispute]) -> LeadDispute | Problem:
     try:
         return act()
     except DisputeRefused as refusal:
-        return Problem(409, refusal.code, [REFUSAL_TEXTS[refusal.code]])
+        return Problem(409, refusal.code, [str(REFUSAL_TEXTS[refusal.code])])
     except DisputeAlreadyDecided:
-        return Problem(409, "already_decided", ["This dispute was decided meanwhile."])
+        return Problem(409, "already_decided", [_("This dispute was decided meanwhile.")])
     except KeyUsedForAnother:
         return Problem(
             409,
             KEY_REUSED,
-            ["You sent this form before, with other contents. To send it as it is now, send it again."],
+            [_("You sent this form before, with other contents. To send it as it is now, send it again.")],
         )
     except (TextRefused, TooManyFiles, EvidenceRefused) as refused:
         return input_problem(refused)
@@ -54,9 +56,13 @@ def input_problem(refused: TextRefused | TooManyFiles | EvidenceRefused) -> Prob
     if isinstance(refused, TextRefused):
         return Problem(400, "invalid", [str(refused)], refused.field)
     if isinstance(refused, TooManyFiles):
-        return Problem(400, "invalid", [f"A dispute has at most {MOST_FILES} files in all."], "evidence")
+        too_many = _("A dispute has at most %(number)d files in all.") % {"number": MOST_FILES}
+        return Problem(400, "invalid", [too_many], "evidence")
     codes = list(refused.refusals.values())
-    messages = [f"File {position + 1}: {REFUSALS[code]}" for position, code in refused.refusals.items()]
+    messages = [
+        _("File %(number)d: %(problem)s") % {"number": position + 1, "problem": refusal_text(code)}
+        for position, code in refused.refusals.items()
+    ]
     if "too_large" in codes:
         return Problem(413, "too_large", messages, "evidence")
     return Problem(400, "invalid", messages, "evidence")
@@ -92,5 +98,21 @@ def evidence_response(evidence: Evidence) -> HttpResponseBase:
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
+    response["Cache-Control"] = "no-store, private"
+    return response
+
+
+def preview_response(evidence: Evidence) -> HttpResponseBase:
+    """The small picture that was drawn when the file came, to be shown on a page of ours. Each caller has checked who
+    asks. Nothing is decoded here: a picture of a stranger's costs as much as it likes.
+    """
+    try:
+        file = preview_path_of(evidence.stored_name).open("rb")
+    except FileNotFoundError as error:
+        raise Http404("no preview") from error
+    response = FileResponse(file, content_type="image/jpeg")
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    # Kept by nobody, like the file: the next person at this machine may not be a member.
     response["Cache-Control"] = "no-store, private"
     return response

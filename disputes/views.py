@@ -1,6 +1,5 @@
 """Pages of a clinic's disputes, and the file that staff open from the resolve page."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -9,20 +8,21 @@ from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import floatformat
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views import View
 
 from clinics.models import User
 from clinics.surfaces import ClinicMixin, ClinicRequest
-from clinics.views import PortalAction
-from credits.models import BillingRules, CreditAccount
+from credits.models import CreditAccount
 from credits.portal import PortalPage
+from disputes.evidence.rules import MOST_BYTES
 from disputes.filters import DisputeFilter
-from disputes.forms import ACCEPTED_FILES, AnswerForm, AppealForm, CaseForm, DisputeForm
-from disputes.listing import PAGE_SIZE, answer_time, disputes_of, row_of, with_pending_disputes
+from disputes.forms import ACCEPTED_FILES, CaseForm, DisputeForm
+from disputes.listing import PAGE_SIZE, answer_time, shown_disputes_of, with_pending_disputes
 from disputes.models import MOST_FILES, Evidence, LeadDispute
 from disputes.portal import (
     ACTORS,
@@ -30,27 +30,29 @@ from disputes.portal import (
     Problem,
     attempt,
     evidence_response,
-    own_dispute,
     own_evidence,
     own_lead,
+    preview_response,
 )
-from disputes.services import cases, filing
+from disputes.services import filing
 from disputes.services.cases import REFUSAL_TEXTS
-from disputes.services.reasons import appeal_until, reasons_for, refusal_of_lead
+from disputes.services.reasons import reasons_for, refusal_of_lead
 from leads.services.contacts import log_look
 
 
 class DisputePage(PortalPage):
     """What the pages of disputes share."""
 
+    section = "disputes"
+
     def accounts(self) -> QuerySet[CreditAccount]:
         return with_pending_disputes(super().accounts())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
-            section="disputes",
             may_act=self.request.membership.role in ACTORS,
             most_files=MOST_FILES,
+            most_bytes=MOST_BYTES,
             accepted_files=ACCEPTED_FILES,
             **kwargs,
         )
@@ -72,23 +74,23 @@ class DisputePage(PortalPage):
 
 
 def back_to(dispute: LeadDispute) -> HttpResponseRedirect:
-    return HttpResponseRedirect(f"{reverse('disputes_dashboard')}#dispute-{dispute.pk}", status=303)
+    return HttpResponseRedirect(reverse("dispute_page", args=[dispute.pk]), status=303)
 
 
 class DisputesDashboard(DisputePage):
-    """GET /clinic/disputes: newest first, each with its timeline, its decision and what can be done."""
+    """GET /clinic/disputes: newest first, each with where it stands; what was said is on its own page."""
 
     template_name = "clinic/disputes.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        filters = DisputeFilter(request.GET, queryset=disputes_of(self.request.clinic))
+        shown = shown_disputes_of(self.request.clinic, reader=self.request.user)
+        filters = DisputeFilter(request.GET, queryset=shown)
         found = list(filters.qs[: PAGE_SIZE + 1]) if filters.is_valid() else []
         context = self.get_context_data(
             filters=filters,
-            rows=[row_of(dispute) for dispute in found[:PAGE_SIZE]],
+            disputes=found[:PAGE_SIZE],
             has_older=len(found) > PAGE_SIZE,
             states=LeadDispute.Status.choices,
-            key=uuid4().hex,
             answer_time="" if found else answer_time(),
         )
         return self.render_to_response(context, status=200 if filters.is_valid() else 400)
@@ -123,110 +125,28 @@ class CreateDispute(DisputePage):
         if isinstance(outcome, Problem):
             self.show(outcome, form)
             return self.page(form, status=outcome.status)
-        if outcome.is_automatic:
-            back = floatformat(outcome.refund_amount, "-2g")
-            messages.success(request, f"Our books show it: {back} credits for lead {lead_id} are back.")
-        else:
-            messages.success(request, f"Lead {lead_id} is disputed. We answer within {answer_time()}.")
+        messages.success(request, told_after_filing(outcome))
         return back_to(outcome)
 
     def page(self, form: DisputeForm, *, status: int = 200) -> HttpResponse:
         reasons = list(form.reasons.values())
         code = refusal_of_lead(reasons)
         context = self.get_context_data(
-            form=form, lead=form.lead, reasons=reasons, refusal=REFUSAL_TEXTS[code] if code else ""
+            form=form,
+            lead=form.lead,
+            reasons=reasons,
+            refused=[reason.dispute_type for reason in reasons if reason.refusal],
+            refusal=str(REFUSAL_TEXTS[code]) if code else "",
         )
         return self.render_to_response(context, status=status)
 
 
-class DisputeText(DisputePage):
-    """A page with one dispute and a text to be sent about it."""
-
-    template_name = "clinic/dispute_text.html"
-    roles = ACTORS
-    http_method_names: tuple[str, ...] = ("post", "options")
-    form_class: type[CaseForm]
-    title: str
-    done: str
-
-    def post(self, request: HttpRequest, dispute_id: int) -> HttpResponse:
-        dispute = own_dispute(self.request.clinic, dispute_id)
-        form = self.form_class(request.POST, request.FILES)
-        if not form.is_valid():
-            return self.page(form, dispute, status=400)
-        outcome = attempt(self.act(form, dispute))
-        if isinstance(outcome, Problem):
-            self.show(outcome, form)
-            return self.page(form, dispute, status=outcome.status)
-        messages.success(request, self.done)
-        return back_to(outcome)
-
-    def act(self, form: CaseForm, dispute: LeadDispute) -> Callable[[], LeadDispute]:
-        raise NotImplementedError
-
-    def page(self, form: CaseForm, dispute: LeadDispute, *, status: int = 200) -> HttpResponse:
-        context = self.get_context_data(
-            form=form, dispute=dispute, text=form[form.text_name], page_title=self.title
-        )
-        return self.render_to_response(context, status=status)
-
-
-class AnswerDispute(DisputeText):
-    """POST /clinic/disputes/<id>/answer, from the list; with a mistake in it, the form comes back on a page."""
-
-    form_class = AnswerForm
-    title = "Your answer"
-    done = "Thank you: your answer is with us, and the time to decide runs again."
-
-    def act(self, form: CaseForm, dispute: LeadDispute) -> Callable[[], LeadDispute]:
-        return lambda: filing.answer(sent=self.sent(form), dispute=dispute, text=form.cleaned_data["answer"])
-
-
-class AppealDispute(DisputeText):
-    """GET, POST /clinic/disputes/<id>/appeal: another person looks at a decision, once, within its time."""
-
-    http_method_names = ("get", "head", "post", "options")
-    form_class = AppealForm
-    title = "Appeal a decision"
-    done = "Your appeal is with us. Another person looks at it."
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        dispute = own_dispute(self.request.clinic, kwargs["dispute_id"])
-        return self.page(AppealForm(initial={"idempotency_key": uuid4().hex}), dispute)
-
-    def act(self, form: CaseForm, dispute: LeadDispute) -> Callable[[], LeadDispute]:
-        return lambda: filing.appeal(
-            sent=self.sent(form), dispute=dispute, description=form.cleaned_data["description"]
-        )
-
-    def page(self, form: CaseForm, dispute: LeadDispute, *, status: int = 200) -> HttpResponse:
-        code = cases.appeal_refusal(dispute)
-        days = BillingRules.objects.values_list("appeal_days", flat=True).get()
-        self.extra_context = {
-            "refusal": REFUSAL_TEXTS[code] if code else "",
-            "until": appeal_until(dispute, days),
-        }
-        return super().page(form, dispute, status=status)
-
-
-class CancelDispute(PortalAction):
-    """POST /clinic/disputes/<id>/cancel: the clinic takes it back; 409 when it was decided."""
-
-    roles = ACTORS
-
-    def post(self, request: ClinicRequest, dispute_id: int) -> HttpResponseBase:
-        dispute = own_dispute(request.clinic, dispute_id)
-        outcome = attempt(lambda: cases.cancel(dispute=dispute, by=request.user))
-        if isinstance(outcome, Problem):
-            context = {
-                "reason": outcome.messages[0],
-                "href": reverse("disputes_dashboard"),
-                "link": "To your disputes",
-            }
-            return render(request, "refused.html", context, status=outcome.status)
-        what = "dispute" if outcome.appeal_of_id is None else "appeal"
-        messages.success(request, f"The {what} of lead {outcome.lead_id} is cancelled.")
-        return back_to(outcome)
+def told_after_filing(dispute: LeadDispute) -> str:
+    if dispute.is_automatic:
+        text = _("Our books show it: %(credits)s credits for lead %(lead)d are back.")
+        return text % {"credits": floatformat(dispute.refund_amount, "-2g"), "lead": dispute.lead_id}
+    text = _("Lead %(lead)d is disputed. We answer within %(time)s.")
+    return text % {"lead": dispute.lead_id, "time": answer_time()}
 
 
 class EvidenceFile(ClinicMixin, View):  # type: ignore[misc]  # its request is a ClinicRequest
@@ -236,6 +156,15 @@ class EvidenceFile(ClinicMixin, View):  # type: ignore[misc]  # its request is a
 
     def get(self, request: ClinicRequest, dispute_id: int, evidence_id: int) -> HttpResponseBase:
         return evidence_response(own_evidence(request.clinic, dispute_id, evidence_id))
+
+
+class EvidencePreview(ClinicMixin, View):  # type: ignore[misc]  # its request is a ClinicRequest
+    """GET /clinic/disputes/<id>/evidence/<evidence_id>/preview: a small picture, while the file is open."""
+
+    http_method_names = ("get", "head", "options")
+
+    def get(self, request: ClinicRequest, dispute_id: int, evidence_id: int) -> HttpResponseBase:
+        return preview_response(own_evidence(request.clinic, dispute_id, evidence_id))
 
 
 class EvidenceForStaff(PermissionRequiredMixin, View):

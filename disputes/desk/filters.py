@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 
 from clinics.admin.base import LONGEST_SEARCH, ROWS_WITHIN_REACH, is_number
+from clinics.form_fields import IdField
 from clinics.models import Clinic, StaffRequest, User
 from disputes.models import DisputeQuerySet, DisputeType, LeadDispute
 from disputes.services.facts import (
@@ -29,7 +30,6 @@ from disputes.services.suggestions import NO_ANSWER_AFTER, Suggestion
 PER_PAGE: Final = 50
 SOON: Final = timedelta(hours=8)
 SEARCH_HELP: Final = "A dispute's number, «lead 12», «clinic 7» or «clinic sunrise»."
-BIGGEST_ID: Final = 2**63 - 1
 Status = LeadDispute.Status
 
 
@@ -65,7 +65,7 @@ class QueueForm(forms.Form):
     appeal = forms.ChoiceField(
         label="Appeals", required=False, choices=[("", "All"), ("only", "Only appeals")]
     )
-    clinic = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID, widget=forms.HiddenInput)
+    clinic = IdField(required=False, widget=forms.HiddenInput)
 
 
 Tone = Literal["good", "wait", "bad", "plain"]

@@ -6,6 +6,7 @@ from typing import Final
 
 from PIL import Image, ImageFile, ImageOps
 
+from disputes.evidence.previews import preview_of
 from disputes.evidence.rules import KEPT_PIXELS, LONGEST_SIDE, MOST_BYTES, MOST_PIXELS, Cleaned, Refused
 
 ROUNDS: Final = 5  # each aims at what fits; the second one as a rule is the last
@@ -31,7 +32,7 @@ def clean_image(content: bytes, kind: str) -> Cleaned:
         raise Refused("too_many_pixels") from error
     except Exception as error:  # a hostile file may break any part of a decoder
         raise Refused("broken") from error
-    return Cleaned(kind, encoded(picture, kind))
+    return Cleaned(kind, encoded(picture, kind), preview_of(picture))
 
 
 def check_size(image: Image.Image) -> None:

@@ -10,6 +10,8 @@ LONGEST_SIDE: Final = 30_000
 MOST_PAGES: Final = 50
 MOST_PDF_OBJECTS: Final = 20_000
 
+PREVIEW: Final = ".preview"  # the name of a picture's small one ends so, behind the picture's own name
+
 # The media type and the extension of each kind that is taken.
 KINDS: Final = {
     "jpeg": ("image/jpeg", "jpg"),
@@ -18,22 +20,11 @@ KINDS: Final = {
     "pdf": ("application/pdf", "pdf"),
 }
 
-# What a person reads about a file that is not taken.
-REFUSALS: Final = {
-    "empty": "This file is empty.",
-    "too_large": "This file is larger than 5 MB.",
-    "unknown_type": "This is not a JPEG, PNG, WebP or PDF file, whatever its name says.",
-    "broken": "This file is damaged or incomplete. Please save it again, or send a photo of it.",
-    "too_many_pixels": "This picture has too many pixels. Please send a smaller one.",
-    "animated": "This picture moves. Please send a still one.",
-    "encrypted": "This PDF is locked with a password. Please send it without one.",
-    "active_content": "This PDF holds scripts, actions or other files. Please print it to a new PDF, or send a photo.",
-    "too_many_pages": f"This PDF has more than {MOST_PAGES} pages. Please send the ones that matter.",
-    "hidden_data": "This PDF carries other data after its end. Please print it to a new PDF.",
-    "too_complicated": "This file takes too long to look at. Please send a simpler one, or a photo of it.",
-    "unsafe": "Our virus scanner does not let this file in.",
-    "not_checked": "This file could not be checked just now. Please try again.",
-}
+# Why a file is not taken; what a person reads about it stands in `texts`.
+REFUSALS: Final = frozenset({
+    "empty", "too_large", "unknown_type", "broken", "too_many_pixels", "animated", "encrypted", "active_content",
+    "too_many_pages", "hidden_data", "too_complicated", "unsafe", "not_checked",
+})  # fmt: skip
 
 
 class Refused(Exception):
@@ -46,10 +37,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A file as it is kept: an image drawn anew, a PDF as it came."""
+    """A file as it is kept: an image drawn anew, with a small picture of it; a PDF as it came, without one."""
 
     kind: str
     content: bytes
+    preview: bytes | None = None
 
 
 def kind_of(head: bytes) -> str:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.module_loading import import_string
 
-from disputes.evidence.rules import KINDS, MOST_BYTES
+from disputes.evidence.rules import KINDS, MOST_BYTES, PREVIEW
 from disputes.models import Evidence
 
 Upload: TypeAlias = "UploadedFile[bytes]"
@@ -55,6 +55,11 @@ def shown_name(stored_name: str, position: int) -> str:
 
 def path_of(stored_name: str) -> Path:
     return folder() / stored_name
+
+
+def preview_path_of(stored_name: str) -> Path:
+    """Where a picture's small JPEG lies; there is none of a PDF, nor of what came before previews were drawn."""
+    return folder() / f"{stored_name}{PREVIEW}"
 
 
 def folder() -> Path:
@@ -127,25 +132,31 @@ def scanned(path: Path) -> str | None:
 
 def remove(files: Iterable[KeptFile]) -> None:
     for file in files:
-        path_of(file.stored_name).unlink(missing_ok=True)
+        _remove(file.stored_name)
+
+
+def _remove(stored_name: str) -> None:
+    path_of(stored_name).unlink(missing_ok=True)
+    preview_path_of(stored_name).unlink(missing_ok=True)
 
 
 def remove_orphans() -> int:
-    """Files that no row points at, a day after they were written (a crash between the two); how many there were."""
+    """Files that no row points at, a day after they were written (a crash between the two); how many there were.
+    Their previews go with them.
+    """
     removed, old = 0, time.time() - ORPHANS_KEPT_SECONDS
     candidates = [path for path in folder().iterdir() if path.stat().st_mtime < old]
     for path in candidates:
         if path.is_dir() and path.name.startswith(WORK_FOLDER):
             shutil.rmtree(path, ignore_errors=True)
-    files = [path for path in candidates if path.is_file()]
-    for start in range(0, len(files), BATCH):
-        batch = files[start : start + BATCH]
-        rows = Evidence.objects.filter(stored_name__in=[path.name for path in batch])
-        known = set(rows.values_list("stored_name", flat=True))
-        for path in batch:
-            if path.name not in known:
-                path.unlink(missing_ok=True)
-                removed += 1
+    # A preview alone counts too: a crash in the middle of a removal leaves one.
+    names = sorted({path.name.removesuffix(PREVIEW) for path in candidates if path.is_file()})
+    for start in range(0, len(names), BATCH):
+        batch = names[start : start + BATCH]
+        known = set(Evidence.objects.filter(stored_name__in=batch).values_list("stored_name", flat=True))
+        for stored_name in set(batch) - known:
+            _remove(stored_name)
+            removed += 1
     return removed
 
 
@@ -165,15 +176,22 @@ def _placed(clean: Path, kind: str) -> KeptFile:
     media_type, extension = KINDS[kind]
     content = clean.read_bytes()
     stored_name = f"{secrets.token_hex(16)}.{extension}"
-    target = path_of(stored_name)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    preview = clean.with_name(f"{clean.name}{PREVIEW}")
+    if preview.exists():
+        _write(preview_path_of(stored_name), preview.read_bytes())
+    _write(path_of(stored_name), content)
     return KeptFile(
         stored_name=stored_name,
         media_type=media_type,
         byte_size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _write(target: Path, content: bytes) -> None:
+    """A new file, on the disk when this returns."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

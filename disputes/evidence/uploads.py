@@ -10,6 +10,7 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from clinics.surfaces import View, declared_length, error, wants_html
 from disputes.evidence.rules import MOST_BYTES
@@ -25,14 +26,14 @@ def takes_evidence(view: View) -> Callable[..., HttpResponseBase]:
     def dispatch(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         is_large = declared_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if is_large and not request.user.is_authenticated:
-            return refused(request, 413, "too_large", "Please sign in before you send files.")
+            return refused(request, 413, "too_large", _("Please sign in before you send files."))
         request.upload_handlers = [TemporaryFileUploadHandler(request)]
         try:
             return view(request, *args, **kwargs)
         except RequestDataTooBig:
-            return refused(request, 413, "too_large", "The text is too long.")
+            return refused(request, 413, "too_large", _("The text is too long."))
         except (TooManyFilesSent, TooManyFieldsSent, MultiPartParserError):
-            return refused(request, 400, "invalid", "The form arrived in a shape that can't be read.")
+            return refused(request, 400, "invalid", _("The form arrived in a shape that can't be read."))
 
     dispatch.most_multipart_bytes = MOST_BODY_BYTES  # type: ignore[attr-defined]
     return dispatch

@@ -2,7 +2,7 @@
 
 It has no Django, no database and no secret, a bound on memory, time and what it writes; a decoder that crashes or
 never ends takes nothing else with it. For each file it prints one line of JSON, `{"kind": …}` with the clean file as
-`OUT/<position>`, or `{"refused": …}`.
+`OUT/<position>`, of a picture also a small one as `OUT/<position>.preview`, or `{"refused": …}`.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Final
 
 from disputes.evidence.images import clean_image
 from disputes.evidence.pdfs import clean_pdf
-from disputes.evidence.rules import MOST_BYTES, Cleaned, Refused, kind_of
+from disputes.evidence.rules import MOST_BYTES, PREVIEW, Cleaned, Refused, kind_of
 
 MEMORY_BYTES: Final = 1024 * 1024 * 1024
 CPU_SECONDS: Final = 20
@@ -49,6 +49,8 @@ def main(folder: str, *paths: str) -> None:
             with Path(path).open("rb") as file:
                 cleaned = clean(file.read(MOST_BYTES + 1))
             (Path(folder) / str(position)).write_bytes(cleaned.content)
+            if cleaned.preview is not None:
+                (Path(folder) / f"{position}{PREVIEW}").write_bytes(cleaned.preview)
             answer = {"kind": cleaned.kind}
         except Refused as refusal:
             answer = {"refused": refusal.code}

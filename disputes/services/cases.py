@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 from clinics import door, requests
 from clinics.models import Clinic, StaffRequest, User
@@ -32,18 +34,18 @@ class DisputeRefused(Exception):
 
 
 # What the clinic reads for each code of `dispute_refusal` and `appeal_refusal`.
-REFUSAL_TEXTS: Final[Mapping[str, str]] = {
-    "not_charged": "You were not charged for this lead.",
-    "refunded": "All credits for this lead have come back already.",
-    "converted": "This lead is set to «converted»: it became a patient.",
-    "pending": "This lead is being disputed already.",
-    "decided": "This lead's dispute was decided. You can appeal the decision.",
-    "not_accepted": "This reason is not accepted.",
-    "too_late": "The time for this reason is over.",
-    "attempts": "Please try to reach the patient first: no call or message has been recorded.",
-    "not_decided": "Only a decided dispute can be appealed.",
-    "is_an_appeal": "An appeal is final.",
-    "appealed": "This decision has been appealed already.",
+REFUSAL_TEXTS: Final[Mapping[str, StrOrPromise]] = {
+    "not_charged": _("You were not charged for this lead."),
+    "refunded": _("All credits for this lead have come back already."),
+    "converted": _("This lead is set to «converted»: it became a patient."),
+    "pending": _("This lead is being disputed already."),
+    "decided": _("This lead's dispute was decided. You can appeal the decision."),
+    "not_accepted": _("This reason is not accepted."),
+    "too_late": _("The time for this reason is over."),
+    "attempts": _("Please try to reach the patient first: no call or message has been recorded."),
+    "not_decided": _("Only a decided dispute can be appealed."),
+    "is_an_appeal": _("An appeal is final."),
+    "appealed": _("This decision has been appealed already."),
 }
 
 REFUSALS: Final[dict[str, type[Exception]]] = {

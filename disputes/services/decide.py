@@ -34,7 +34,7 @@ def decide(
         try:
             approve(dispute=dispute, amount=amount, reason_code=reason_code, notes=notes, by=by)
         except SecondPersonNeeded:
-            with audit.because(LeadDispute.ReasonCode(reason_code).label):
+            with audit.because(str(LeadDispute.ReasonCode(reason_code).label)):
                 return cases.request_approval(
                     dispute=dispute, amount=amount, reason_code=reason_code, notes=notes, by=by
                 )
@@ -43,11 +43,11 @@ def decide(
 
 def approve(*, dispute: LeadDispute, amount: Decimal, reason_code: str, notes: str, by: User) -> None:
     """`cases.approve`, with its reason in the audit trail."""
-    with audit.because(LeadDispute.ReasonCode(reason_code).label):
+    with audit.because(str(LeadDispute.ReasonCode(reason_code).label)):
         cases.approve(dispute=dispute, amount=amount, reason_code=reason_code, notes=notes, by=by)
 
 
 def reject(*, dispute: LeadDispute, reason_code: str, notes: str, by: User) -> None:
     """`cases.reject`, with its reason in the audit trail."""
-    with audit.because(LeadDispute.ReasonCode(reason_code).label):
+    with audit.because(str(LeadDispute.ReasonCode(reason_code).label)):
         cases.reject(dispute=dispute, reason_code=reason_code, notes=notes, by=by)

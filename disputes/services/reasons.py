@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from django.utils import timezone
 
 from disputes.models import DisputePolicy, LeadDispute
+from disputes.policy_texts import guidance_text
 from disputes.services.cases import REFUSAL_TEXTS, refusals
 from leads.models import Lead
 
@@ -30,7 +31,12 @@ class Reason:
 
     @property
     def refusal_text(self) -> str:
-        return REFUSAL_TEXTS[self.refusal] if self.refusal else ""
+        return str(REFUSAL_TEXTS[self.refusal]) if self.refusal else ""
+
+    @property
+    def guidance(self) -> str:
+        """What the clinic reads beside the reason: ours in its language, what staff wrote instead as they wrote it."""
+        return guidance_text(self.policy.guidance)
 
 
 def reasons_for(lead: Lead) -> list[Reason]:

@@ -58,25 +58,25 @@ def shoot(visitor: Visitor, name: str) -> None:
 
 def file_it(phone: Visitor, lead: Lead) -> LeadDispute:
     expect(phone.lead(lead.pk)).to_contain_text("Asha Patel")
-    phone.lead(lead.pk).get_by_role("link", name="Dispute").click()
+    phone.open(f"/clinic/disputes/create/{lead.pk}")
     phone.page.get_by_role("radio", name="Invalid contact").check()
     phone.page.locator("#id_description").fill("We called three times. The number is out of service.")
-    phone.page.locator("input[type=file]").set_input_files(
+    phone.page.locator("#id_camera").set_input_files(
         {"name": "call log.jpg", "mimeType": "image/jpeg", "buffer": photo()}
     )
     shoot(phone, "1-file-it")
     phone.page.get_by_role("button", name="Send the dispute").click()
-    phone.page.wait_for_url("**/clinic/disputes*")
+    phone.page.wait_for_url("**/clinic/disputes/*")
     dispute = LeadDispute.objects.get()
-    expect(card_of(phone, dispute)).to_contain_text("Pending")
-    expect(card_of(phone, dispute)).to_contain_text("evidence-1.jpg")
+    expect(phone.page.locator(".case-head")).to_contain_text("Pending")
+    expect(conversation(phone)).to_contain_text("evidence-1.jpg")
     shoot(phone, "2-filed")
     phone.check_page()
     return dispute
 
 
-def card_of(phone: Visitor, dispute: LeadDispute) -> Locator:
-    return phone.page.locator(f"#dispute-{dispute.pk}")
+def conversation(phone: Visitor) -> Locator:
+    return phone.page.locator(".conversation")
 
 
 def ask_back(desk: OfficeVisitor) -> None:
@@ -93,11 +93,14 @@ def ask_back(desk: OfficeVisitor) -> None:
 
 def answer(phone: Visitor, dispute: LeadDispute) -> None:
     phone.open("/clinic/disputes")
-    expect(card_of(phone, dispute)).to_contain_text("On which days did you call?")
+    card = phone.page.locator(f"#dispute-{dispute.pk}")
+    expect(card).to_contain_text("New answer")
+    card.get_by_role("link").click()
+    expect(conversation(phone)).to_contain_text("On which days did you call?")
     phone.page.get_by_role("textbox").fill("On Monday, Tuesday and today.")
     shoot(phone, "4-asked")
     phone.page.get_by_role("button", name="Send", exact=True).click()
-    expect(card_of(phone, dispute)).to_contain_text("On Monday, Tuesday and today.")
+    expect(conversation(phone)).to_contain_text("On Monday, Tuesday and today.")
 
 
 def decide(desk: OfficeVisitor, dispute: LeadDispute) -> None:
@@ -120,9 +123,9 @@ def decide(desk: OfficeVisitor, dispute: LeadDispute) -> None:
 
 
 def see_what_came_of_it(phone: Visitor, lead: Lead, dispute: LeadDispute) -> None:
-    phone.open("/clinic/disputes")
-    expect(card_of(phone, dispute)).to_contain_text("250 credits came back")
-    expect(card_of(phone, dispute)).to_contain_text("We called it too: out of service.")
+    phone.open(f"/clinic/disputes/{dispute.pk}")
+    expect(conversation(phone)).to_contain_text("Approved: 250 credits are back")
+    expect(conversation(phone)).to_contain_text("We called it too: out of service.")
     expect(phone.page.locator(".credit-amount")).to_contain_text("1,100")
     shoot(phone, "6-decided")
     phone.open("/clinic/credits/history")

@@ -33,8 +33,12 @@ def create_url(lead: Lead | int) -> str:
     return f"{LIST}/create/{lead if isinstance(lead, int) else lead.pk}"
 
 
+def case_url(dispute: LeadDispute) -> str:
+    return f"{LIST}/{dispute.pk}"
+
+
 def url(dispute: LeadDispute, what: str) -> str:
-    return f"{LIST}/{dispute.pk}/{what}"
+    return f"{case_url(dispute)}/{what}"
 
 
 def file_by_form(client: Client, lead: Lead, **fields: Any) -> Any:
@@ -59,11 +63,6 @@ def page(client: Client, path: str = LIST) -> str:
     response = client.get(path, headers=HTML)
     assert response.status_code == 200, response.status_code
     return str(response.content.decode())
-
-
-def text_of(response: Any) -> str:
-    html = response if isinstance(response, str) else response.content.decode()
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def dispute_ids(html: str) -> list[int]:

@@ -18,7 +18,14 @@ from billing_site.checks import evidence_is_private
 from clinics.models import Clinic, User
 from disputes.evidence import images, storage
 from disputes.evidence.rules import KINDS, MOST_BYTES, REFUSALS, Refused
-from disputes.evidence.storage import EvidenceRefused, judge, keep, path_of, remove_orphans
+from disputes.evidence.storage import (
+    EvidenceRefused,
+    judge,
+    keep,
+    path_of,
+    preview_path_of,
+    remove_orphans,
+)
 from disputes.evidence.worker import clean
 from disputes.models import Evidence
 from disputes.services import filing
@@ -159,11 +166,12 @@ class TestTheProcess:
 
 class TestKeeping:
     def test_files_lie_under_random_names_for_this_user_alone(self, evidence_folder: Path) -> None:
-        kept = keep([photo("a.jpg"), photo("b.jpg")])
+        kept = keep([photo("a.jpg"), photo("b.pdf", hostile.pdf())])
 
-        assert sorted(path.name for path in evidence_folder.iterdir()) == sorted(
-            one.stored_name for one in kept
-        )
+        picture, paper = (one.stored_name for one in kept)
+        names = {picture, f"{picture}.preview", paper}
+        assert {path.name for path in evidence_folder.iterdir()} == names
+        assert stat.S_IMODE(preview_path_of(picture).stat().st_mode) == 0o600
         assert stat.S_IMODE(evidence_folder.stat().st_mode) == 0o700
         for one in kept:
             assert stat.S_IMODE(path_of(one.stored_name).stat().st_mode) == 0o600
@@ -186,7 +194,7 @@ class TestKeeping:
         settings.EVIDENCE_SCANNER = "tests.disputes.scanners.says_yes"
 
         assert len(keep([photo()])) == 1
-        assert len(list(evidence_folder.iterdir())) == 1
+        assert len(list(evidence_folder.iterdir())) == 2  # with its preview
 
 
 @pytest.mark.django_db
@@ -261,7 +269,10 @@ class TestFilesAndRows:
 
         call_command("forget_old_data")
 
-        assert {path.name for path in evidence_folder.iterdir()} == {kept, young.stored_name}
+        left = {kept, young.stored_name}
+        assert {path.name for path in evidence_folder.iterdir()} == left | {
+            f"{name}.preview" for name in left
+        }
         assert "1 files without a dispute" in capsys.readouterr().out
         assert remove_orphans() == 0
 

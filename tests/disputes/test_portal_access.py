@@ -17,7 +17,7 @@ from disputes.services import cases, filing
 from disputes.views import EvidenceForStaff
 from leads.models import ContactView, Lead
 from tests import factories
-from tests.disputes.portal import HTML, LIST, SAID, create_url, photo, url
+from tests.disputes.portal import HTML, LIST, SAID, case_url, create_url, photo, url
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder")]
 JSON: Any = {"accept": "application/json"}
@@ -88,6 +88,7 @@ class Route(NamedTuple):
 
 ROUTES = [
     Route("list", "get", other=200, acts=200, desk=200),
+    Route("page", "get", other=404, acts=200, desk=200),
     Route("create", "get", other=404, acts=200, desk=403),
     Route("create", "post", other=404, acts=201, desk=403),
     Route("answer", "post", other=404, acts=200, desk=403),
@@ -95,6 +96,7 @@ ROUTES = [
     Route("appeal", "post", other=404, acts=409, desk=403),
     Route("cancel", "post", other=404, acts=200, desk=403),
     Route("file", "get", other=404, acts=200, desk=200),
+    Route("preview", "get", other=404, acts=200, desk=200),
 ]
 BODIES: dict[str, Any] = {
     "create": {"dispute_type": "spam", "description": SAID},
@@ -107,11 +109,13 @@ def address(route: str, case: LeadDispute, lead: Lead) -> str:
     file = Evidence.objects.get(dispute=case)
     return {
         "list": LIST,
+        "page": case_url(case),
         "create": create_url(lead),
         "answer": url(case, "answer"),
         "appeal": url(case, "appeal"),
         "cancel": url(case, "cancel"),
         "file": url(case, f"evidence/{file.pk}"),
+        "preview": url(case, f"evidence/{file.pk}/preview"),
     }[route]
 
 
@@ -293,14 +297,15 @@ class TestServingFiles:
 
         for accept in (HTML, JSON):
             assert client.get(address, headers=accept).status_code == 404
+            assert client.get(f"{address}/preview", headers=accept).status_code == 404
         told = client.get(LIST).json()["disputes"][0]["evidence"][0]
-        html = client.get(LIST, headers=HTML).content.decode()
+        html = client.get(case_url(case), headers=HTML).content.decode()
         client.force_login(boss)
         response = client.get(path_for_staff)
 
         assert (told["name"], told["url"]) == ("evidence-1.jpg", None)
         assert "evidence-1.jpg, hidden like the contact" in html
-        assert f'href="{address}"' not in html
+        assert address not in html
         assert response.status_code == 403
         assert "masked like the contact" in response.content.decode()
         assert not ContactView.objects.filter(viewer=boss).exists()

@@ -25,6 +25,7 @@ from tests.disputes.portal import (
     LIST,
     SAID,
     asked,
+    case_url,
     create_url,
     file_by_form,
     file_by_json,
@@ -33,9 +34,9 @@ from tests.disputes.portal import (
     photo,
     rejected,
     send,
-    text_of,
     url,
 )
+from tests.pages import text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder")]
 WINDOWS = {
@@ -53,12 +54,6 @@ WINDOWS = {
 def lead(funded_clinic: Clinic) -> Lead:
     """A lead of 250, charged."""
     return factories.deliver(funded_clinic, price=15_000, name="Zubeida Sharma")
-
-
-@pytest.fixture
-def member(client: Client, owner: User) -> Client:
-    client.force_login(owner)
-    return client
 
 
 class TestReasons:
@@ -99,7 +94,7 @@ class TestReasons:
         assert "Until 17 May 2040 · usually 50 % of the credits" in text
         assert "Until 17 May 2040 · decided by hand" in text
         assert "Until 9 Jun 2040" in text
-        assert 'value="not_interested" required disabled' in html
+        assert 'value="not_interested" required aria-describedby="dispute_type-problem" disabled' in html
         assert "This reason is not accepted." in text
 
     def test_wrong_treatment_sent_by_a_partner_gives_everything_back(
@@ -185,7 +180,7 @@ class TestReasons:
 
 
 class TestFiling:
-    def test_a_form_files_it_with_its_files_and_leads_to_the_list(
+    def test_a_form_files_it_with_its_files_and_leads_to_its_page(
         self, member: Client, lead: Lead, owner: User
     ) -> None:
         files = [photo("one.jpg"), photo("two.pdf", pdf())]
@@ -193,7 +188,7 @@ class TestFiling:
         response = file_by_form(member, lead, evidence=files)
 
         dispute = LeadDispute.objects.get()
-        assert (response.status_code, response["Location"]) == (303, f"{LIST}#dispute-{dispute.pk}")
+        assert (response.status_code, response["Location"]) == (303, case_url(dispute))
         assert (dispute.lead, dispute.dispute_type, dispute.description) == (lead, "spam", SAID)
         assert (dispute.filed_by, dispute.status) == (owner, "pending")
         assert list(
@@ -202,7 +197,7 @@ class TestFiling:
             (1, "evidence-1.jpg", "image/jpeg"),
             (2, "evidence-2.pdf", "application/pdf"),
         ]
-        assert "is disputed. We answer within 2 days." in text_of(page(member))
+        assert "is disputed. We answer within 2 days." in text_of(page(member, case_url(dispute)))
 
     def test_json_answers_201_with_the_dispute(self, member: Client, lead: Lead) -> None:
         response = file_by_json(member, lead)
@@ -239,9 +234,10 @@ class TestFiling:
         response = file_by_form(member, again, dispute_type="duplicate")
 
         assert response.status_code == 303
-        text = text_of(page(member))
+        text = text_of(page(member, response["Location"]))
         assert f"Our books show it: 100 credits for lead {again.pk} are back." in text
-        assert "100 credits came back , at once and by itself" in text
+        assert "100 credits came back. At once and by itself." in text
+        assert "Approved: 100 credits are back" in text
 
     def test_the_log_says_so_without_the_patient(
         self, member: Client, lead: Lead, caplog: pytest.LogCaptureFixture
@@ -259,7 +255,7 @@ class TestDoubleTaps:
         answers = [file_by_form(member, lead, evidence=photo(), idempotency_key="tap") for _ in range(3)]
 
         assert {(one.status_code, one["Location"]) for one in answers} == {
-            (303, f"{LIST}#dispute-{LeadDispute.objects.get().pk}")
+            (303, case_url(LeadDispute.objects.get()))
         }
         assert Evidence.objects.count() == 1
 
@@ -359,7 +355,8 @@ def test_taps_at_the_same_moment_file_one_dispute_and_keep_one_file(
         made = set(pool.map(tap, range(4)))
 
     assert made == {LeadDispute.objects.get().pk}
-    assert [path.name for path in evidence_folder.iterdir()] == [Evidence.objects.get().stored_name]
+    name = Evidence.objects.get().stored_name
+    assert {path.name for path in evidence_folder.iterdir()} == {name, f"{name}.preview"}
 
 
 class TestAnswering:
@@ -371,7 +368,7 @@ class TestAnswering:
         )
 
         dispute.refresh_from_db()
-        assert (response.status_code, response["Location"]) == (303, f"{LIST}#dispute-{dispute.pk}")
+        assert (response.status_code, response["Location"]) == (303, case_url(dispute))
         assert dispute.awaiting_clinic_since is None
         assert dispute.entries.get(kind="answered").text == "On three mornings."
         assert dispute.evidence.count() == 1
@@ -405,7 +402,7 @@ class TestAppealing:
         )
 
         appeal = LeadDispute.objects.get(appeal_of=dispute)
-        assert (response.status_code, response["Location"]) == (303, f"{LIST}#dispute-{appeal.pk}")
+        assert (response.status_code, response["Location"]) == (303, case_url(appeal))
         assert appeal.evidence.count() == 1
         again = send(member, url(dispute, "appeal"), {"description": SAID})
         assert (again.status_code, again.json()["code"]) == (409, "appealed")
@@ -450,7 +447,7 @@ class TestCancelling:
 
         dispute.refresh_from_db()
         assert (response.status_code, dispute.status) == (303, "cancelled")
-        assert "It can be filed again while there is time." in text_of(page(member))
+        assert "It can be filed again while there is time." in text_of(page(member, case_url(dispute)))
         assert file_by_json(member, lead).status_code == 201
 
     def test_one_tap_cancels_nothing_and_a_cancelled_appeal_is_said_to_be_final(
@@ -459,14 +456,14 @@ class TestCancelling:
         dispute = rejected(factories.dispute(lead))
         appeal = cases.appeal(dispute=dispute, description=SAID, by=owner)
 
-        before = page(member)
+        before = page(member, case_url(appeal))
         member.post(url(appeal, "cancel"))
-        after = text_of(page(member))
+        after = text_of(page(member, case_url(appeal)))
 
         form = before.index(f'action="{url(appeal, "cancel")}"')
         assert before.rindex("<details", 0, form) > before.rindex("</details>", 0, form)
         assert (
-            '<details class="story">' in before[before.rindex("<details", 0, form) : form]
+            '<details class="story no-print">' in before[before.rindex("<details", 0, form) : form]
         )  # closed at first
         assert "a cancelled appeal is final" in text_of(before)
         assert "Cancel the appeal for good" in text_of(before)
@@ -480,7 +477,7 @@ class TestCancelling:
 
         assert response.status_code == 409
         assert "was decided meanwhile" in text_of(response)
-        assert f'href="{LIST}"' in response.content.decode()
+        assert f'href="{case_url(dispute)}"' in response.content.decode()
         told = member.post(url(dispute, "cancel"))
         assert (told.status_code, told.json()["code"]) == (409, "already_decided")
 

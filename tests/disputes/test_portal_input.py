@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from clinics.models import Clinic, User
+from clinics.models import Clinic
 from disputes.forms import MOST_CHARACTERS
 from disputes.models import Evidence, LeadDispute
 from leads.models import Lead
@@ -21,9 +21,9 @@ from tests.disputes.portal import (
     photo,
     rejected,
     send,
-    text_of,
     url,
 )
+from tests.pages import text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder")]
 
@@ -32,12 +32,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder")]
 def lead(funded_clinic: Clinic) -> Lead:
     """A lead of 250, charged."""
     return factories.deliver(funded_clinic, price=15_000, name="Zubeida Sharma")
-
-
-@pytest.fixture
-def member(client: Client, owner: User) -> Client:
-    client.force_login(owner)
-    return client
 
 
 class TestBadInput:

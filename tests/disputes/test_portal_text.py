@@ -12,7 +12,8 @@ from disputes.models import LeadDispute
 from disputes.services import cases
 from leads.models import Lead
 from tests import factories
-from tests.disputes.portal import HTML, SAID, file_by_form, file_by_json, send, text_of, url
+from tests.disputes.portal import HTML, SAID, file_by_form, file_by_json, send, url
+from tests.pages import text_of
 
 PHONES = [
     "98765, 43210 rang out",
