@@ -7,7 +7,7 @@ VENV := .venv/bin/python
 LOCAL := DEBUG=on SECRET_KEY=local-development-only-this-is-not-a-secret
 TEST := $(LOCAL)
 
-.PHONY: run test test-full check fmt bench bench-full
+.PHONY: run test test-full check fmt messages bench bench-full
 
 run: .venv/installed
 	@$(LOCAL) $(VENV) manage.py run_local
@@ -16,7 +16,7 @@ test: .venv/installed-dev
 	$(TEST) $(VENV) -m pytest -n auto --dist loadgroup
 
 test-full: .venv/installed-dev
-	$(TEST) LEDGER_EXAMPLES=1000 PAYMENT_STORM=full DISPUTE_RACES=full $(VENV) -m pytest -n auto --dist loadgroup
+	$(TEST) LEDGER_EXAMPLES=1000 PAYMENT_STORM=full DISPUTE_RACES=full PAGES=full $(VENV) -m pytest -n auto --dist loadgroup
 
 check: .venv/installed-dev
 	$(VENV) -m ruff check .
@@ -31,6 +31,9 @@ fmt: .venv/installed-dev
 	$(VENV) -m ruff check --fix .
 	$(VENV) -m ruff format .
 	git ls-files -z -- 'templates/*.html' | xargs -0 .venv/bin/djade --target-version 5.2 || true
+
+messages: .venv/installed-dev
+	$(LOCAL) locale/collect.sh $(VENV)
 
 bench: .venv/installed-dev
 	$(TEST) $(VENV) -m bench
