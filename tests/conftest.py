@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 from django.conf import settings
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -115,6 +115,13 @@ def other_clinic(db: None) -> Clinic:
 @pytest.fixture
 def owner(clinic: Clinic) -> User:
     return factories.member_of(clinic, "owner")
+
+
+@pytest.fixture
+def member(client: Client, owner: User) -> Client:
+    """The browser of the clinic's owner."""
+    client.force_login(owner)
+    return client
 
 
 @pytest.fixture

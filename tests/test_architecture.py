@@ -79,7 +79,7 @@ def test_no_page_action_or_job_gives_credits_by_itself() -> None:
     """`add_credits` is for scripts; credits come by payments, disputes and requests. The demo is such a script."""
     callers = {path.relative_to(ROOT).as_posix() for path in own_files() if "add_credits" in path.read_text()}
     assert callers == {
-        "billing_site/management/commands/seed_demo.py",
+        "billing_site/demo/making.py",
         "billing_site/rights.py",
         "credits/services/ledger.py",
     }

@@ -87,7 +87,7 @@ class Visitor:
         assert excess <= 0, f"{self.page.url} is {excess} px too wide"
 
 
-@pytest.fixture(params=[(1280, "light"), (390, "light"), (390, "dark")], ids=["desk", "phone", "phone-dark"])
+@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desk", "phone"])
 def visitor(request: pytest.FixtureRequest, chromium: Browser, live_server: LiveServer) -> Iterator[Visitor]:
     width, scheme = request.param
     context = chromium.new_context(

@@ -199,6 +199,7 @@ class LeadRules(Machine):
             BillingService.refuse_lead(lead_id)
             self.expire(known)
             known.was_refused = True
+            self.accounts[clinic].open(self.clock.now)
         if known.was_refused:
             BillingService.refuse_lead(lead_id)
         else:

@@ -20,6 +20,7 @@ RETURNED_LIVES_AT_LEAST = timedelta(days=30)
 REPEAT_WINDOW = timedelta(days=30)
 RELEASED_BY_ITSELF = timedelta(hours=72)
 HELD_AT_MOST = timedelta(days=14)
+A_MICROSECOND = timedelta(microseconds=1)
 INDIA = ZoneInfo("Asia/Kolkata")
 PRICES = [(100_000, 500), (50_000, 400), (20_000, 320), (10_000, 250), (5_000, 180), (0, 100)]
 
@@ -124,7 +125,7 @@ class Switches:
 
 @dataclass(eq=False)
 class Account:
-    """One clinic's credits and leads. Its time never runs backwards."""
+    """One clinic's credits and leads. Its time never stands still or runs backwards."""
 
     now: datetime
     switches: Switches
@@ -152,7 +153,7 @@ class Account:
 
     def open(self, clock: datetime) -> None:
         """Every event: the account's time moves on, and what is due expires before anything else."""
-        self.now = max(self.now, clock)
+        self.now = max(self.now + A_MICROSECOND, clock)
         for grant in sorted(self.grants, key=lambda grant: grant.expires_at):
             if grant.remaining and grant.expires_at <= self.now:
                 self.use(self.post("expiry", -grant.remaining), grant, grant.remaining)

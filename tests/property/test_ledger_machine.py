@@ -18,7 +18,7 @@ from tests.property import frozen_clock
 from tests.property.lead_rules import LeadRules
 from tests.property.money_rules import MoneyRules
 
-EXAMPLES: Final = int(os.environ.get("LEDGER_EXAMPLES", "250"))
+EXAMPLES: Final = int(os.environ.get("LEDGER_EXAMPLES", "120"))
 PROFILE: Final = settings(
     max_examples=EXAMPLES,
     stateful_step_count=50,
