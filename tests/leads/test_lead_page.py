@@ -270,7 +270,7 @@ class TestUnread:
 
     def test_the_search_for_unread_ones_has_an_index(self, funded_clinic: Clinic) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
             unread = Lead.objects.unread().filter(clinic=funded_clinic)
             plan = unread.order_by("-delivered_at", "-pk").explain()  # an order that only this index has
 
