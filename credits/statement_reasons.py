@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credits.models import CreditTransaction, Reversal, TopUp
-from credits.services.documents import money
 from credits.services.statement_facts import Movement, Part, movements_of
 from credits.services.statement_words import kind_of, title_of
+from credits.written import money
 from leads.models import Lead, PricingTier
 
 # Which credits: by their kind and what is known of their source.

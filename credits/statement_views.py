@@ -22,7 +22,7 @@ from clinics.models import Clinic
 from clinics.surfaces import ClinicMixin
 from credits.models import CreditTransaction
 from credits.portal import PortalPage
-from credits.services.documents import DocumentFailed, DocumentsBusy, exact, typesetting_for
+from credits.services.documents import DocumentFailed, DocumentsBusy, typesetting_for
 from credits.services.documents_month import month_pack, receipt_name
 from credits.services.documents_receipt import paid_top_ups, receipt_documents, with_movements
 from credits.services.documents_statement import MOST_ROWS, TooManyRows, statement_document
@@ -31,6 +31,7 @@ from credits.services.statement_facts import with_subjects
 from credits.services.statement_period import Statement, latest_months, read_statement, settled_moment
 from credits.statement_forms import StatementForm
 from credits.statement_reasons import explained
+from credits.written import exact
 
 logger = logging.getLogger(__name__)
 MONTHS_OFFERED: Final = 12

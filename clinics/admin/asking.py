@@ -133,7 +133,7 @@ class AsksRequests(BackOfficeAdmin[M]):
             return question
         row = None if object_id is None else self.get_object(request, unquote(object_id))
         if object_id is not None and row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         if not self.can_ask(request, asking, row):
             raise PermissionDenied
         form = asking.form(request, row, request.POST if request.method == "POST" else None)

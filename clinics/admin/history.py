@@ -40,7 +40,15 @@ def tables_seen(request: HttpRequest, own: str) -> list[str]:
     return [table for table, label in tracked_tables().items() if table == own or may_view(label)]
 
 
-class KeepsHistory(admin.ModelAdmin[M]):
+class MissesRows(admin.ModelAdmin[M]):
+    """What every page of one row answers where there is none."""
+
+    def no_such_row(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Back to the start of the back office with a message, as Django's own pages do."""
+        return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+
+
+class KeepsHistory(MissesRows[M]):
     """Django's own history is made of log entries, which only its forms write, and which go with their user."""
 
     def history_view(
@@ -48,7 +56,7 @@ class KeepsHistory(admin.ModelAdmin[M]):
     ) -> HttpResponse:
         row = self.get_object(request, unquote(object_id))
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         if not self.has_view_or_change_permission(request, row):
             raise PermissionDenied
         noun = TRACKED.get(self.opts.label_lower)

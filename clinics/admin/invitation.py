@@ -37,7 +37,7 @@ class InvitesOwners(BackOfficeAdmin[Clinic]):
             return question
         clinic = self.get_object(request, unquote(object_id))
         if clinic is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         form = InviteOwnerForm(request.POST if request.method == "POST" else None)
         if form.is_valid() and self._invite(request, clinic, form):
             return HttpResponseRedirect(reverse("admin:clinics_clinic_change", args=[clinic.pk]))

@@ -159,7 +159,7 @@ class StaffRequestAdmin(SearchByNumber[StaffRequest], ReadOnlyAdmin[StaffRequest
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         is_own = row.requested_by_id == request.user.pk
         if (action == "withdraw" and not is_own) or (action != "withdraw" and not may_decide(request, row)):
             raise PermissionDenied

@@ -26,7 +26,7 @@ class ExplainsBalance(BackOfficeAdmin[CreditAccount]):
             raise PermissionDenied
         account = self.get_object(request, unquote(object_id))
         if account is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

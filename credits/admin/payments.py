@@ -104,7 +104,7 @@ class GatewayEventAdmin(SearchByNumber[GatewayEvent], ReadOnlyAdmin[GatewayEvent
             raise PermissionDenied
         event = self.get_object(request, unquote(object_id))
         if event is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         self._apply_again(request, event)

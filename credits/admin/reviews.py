@@ -226,7 +226,7 @@ class ReviewItemAdmin(SearchByNumber[ReviewItem], ReadOnlyAdmin[ReviewItem]):
             raise PermissionDenied
         item = self.get_object(request, unquote(object_id))
         if item is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
+            return self.no_such_row(request, object_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         form = CloseForm(item, request.POST)

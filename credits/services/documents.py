@@ -6,16 +6,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from importlib.metadata import files
 from pathlib import Path
 from threading import Condition
 from typing import Any, Final, TypeAlias
 
 from django.conf import settings
-from django.utils.formats import date_format, number_format
-from django.utils.timezone import localtime
 
 from clinics.models import Clinic
 
@@ -122,21 +118,6 @@ def fonts_folder() -> str:
     """Where the font's wheel put its files: Mukta, which has Latin, Devanagari and the rupee sign."""
     font = next(file for file in files(FONT_PACKAGE) or () if file.name == "Mukta-Regular.ttf")
     return str(Path(str(font.locate())).parent)
-
-
-def money(amount: Decimal) -> str:
-    """Two places and Indian grouping: 12,34,567.50."""
-    return number_format(amount, 2, force_grouping=True)
-
-
-def exact(moment: datetime) -> str:
-    """To the second, in India's time, as no language can mistake it."""
-    local = localtime(moment)
-    return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M:%S}"
-
-
-def signed(amount: Decimal) -> str:
-    return f"+{money(amount)}" if amount > 0 else money(amount)
 
 
 def _split(output: bytes) -> Iterator[bytes]:

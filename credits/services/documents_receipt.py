@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 
 from clinics.models import Clinic
 from credits.models import CreditGrant, TopUp
-from credits.services.documents import Document, money
+from credits.services.documents import Document
 from credits.services.documents_statement import page_data, rupees
+from credits.written import money
 
 
 def paid_top_ups(clinic: Clinic) -> QuerySet[TopUp]:

@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 
 from clinics.models import Clinic
 from clinics.states import STATES
-from credits.services.documents import Document, exact, money, signed
+from credits.services.documents import Document
 from credits.services.statement_csv import closing_words, opening_words
 from credits.services.statement_period import Statement
 from credits.services.statement_words import title_of
+from credits.written import exact, money, signed
 
 MOST_ROWS: Final = 3000  # a file of 3 MB; setting it takes a second and 300 MB of memory, and grows with it
 

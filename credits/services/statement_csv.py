@@ -15,9 +15,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from psycopg import sql
 
-from credits.services.documents import exact
 from credits.services.statement_period import Statement
 from credits.services.statement_words import no_formula, title_in_sql, type_in_sql
+from credits.written import exact
 from leads.models import Lead
 
 PORTION: Final = 50_000  # rows, about 4 MB

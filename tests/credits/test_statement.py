@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from clinics.models import Clinic, User
+from credits import written
 from credits.models import CreditTransaction, TopUp
 from credits.services import documents, documents_statement, statement_csv
 from credits.services.ledger import BillingService
@@ -197,12 +198,12 @@ class TestPdf:
         assert "1 May 2040" in text
         assert "Page 1 of 1" in text
         for number, amount, balance in figures.rows:
-            signed = f"{'+' if amount > 0 else ''}{documents.money(amount)}"
+            signed = f"{'+' if amount > 0 else ''}{written.money(amount)}"
             assert re.search(
-                rf"^\s*{number} .*{re.escape(signed)}\s+{documents.money(balance)}", _rows(text), re.M
+                rf"^\s*{number} .*{re.escape(signed)}\s+{written.money(balance)}", _rows(text), re.M
             )
         for amount in (figures.opening, figures.closing):
-            assert f"₹{documents.money(amount)}" in text
+            assert f"₹{written.money(amount)}" in text
 
     def test_a_clinics_name_is_text_and_never_markup(self, member: Client, june: Clinic) -> None:
         name = '#panic("x") *सूर्योदय* $1$ [<b>] \\ "quoted" @ref //'
