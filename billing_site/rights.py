@@ -16,10 +16,13 @@ BEHIND_THE_DOOR: Final = (
     "credit_transactions",
     "credit_grants",
     "grant_consumptions",
+    "day_closings",
+    "day_seals",
     "held_lead_decisions",
     "reversals",
     "leads",
     "lead_contacts",
+    "lead_review_facts",
     "enquiry_hits",
     "credit_accounts",
     "lead_disputes",
@@ -53,6 +56,7 @@ APPEND_ONLY: Final = (
 UPDATABLE_COLUMNS: Final = {
     "billing_rules": ("charging_stopped_at", "top_ups_stopped_at", "updated_at"),
     "lead_disputes": ("assigned_to_id",),
+    "lead_review_facts": ("address_hmac",),
     "leads": ("status", "opened_at", "opened_by_id"),
     "contact_attempts": ("outcome",),
     "credit_accounts": (
@@ -85,19 +89,30 @@ DELETABLE: Final = (
     "enquiry_hits",
     "idempotency_keys",
     "mfa_authenticator",
+    "outgoing_mails",
+    "procrastinate_events",
+    "procrastinate_jobs",
+    "procrastinate_periodic_defers",
+    "procrastinate_workers",
+    "request_rates",
     "users_groups",
     "users_user_permissions",
     "usersessions_usersession",
+    "webhook_attempts",
+    "webhook_deliveries",
 )
 # The door: the only functions the web's role may call.
 DOOR: Final = (
     "add_credits",
+    "add_seal",
     "answer_dispute",
     "appeal_refusal",
     "approve_dispute",
     "approve_request",
     "ask_clinic",
     "cancel_dispute",
+    "closing_watermark",
+    "clinics_to_release",
     "credit_top_up",
     "deduct_credits_for_lead",
     "deliver_lead",
@@ -107,8 +122,10 @@ DOOR: Final = (
     "expire_leads",
     "expire_requests",
     "file_dispute",
+    "finish_closing",
     "ist_date",
     "ledger_clock",
+    "open_closing",
     "refuse_lead",
     "rehearse_request",
     "reject_dispute",
@@ -118,10 +135,25 @@ DOOR: Final = (
     "repeats_a_charged_lead",
     "release_leads",
     "restore_reversal",
+    "sign_off_closing",
+    "review_lead",
     "take_back_top_up",
     "tell_of_expiring_credits",
     "tier_for_price",
     "withdraw_lead",
+)
+
+# What the worker calls; it runs as the web's role, and its tables hold names and ids alone.
+JOB_QUEUE: Final = (
+    "procrastinate_defer_jobs_v1",
+    "procrastinate_defer_periodic_job_v2",
+    "procrastinate_fetch_job_v2",
+    "procrastinate_finish_job_v1",
+    "procrastinate_prune_stalled_workers_v1",
+    "procrastinate_register_worker_v1",
+    "procrastinate_retry_job_v2",
+    "procrastinate_unregister_worker_v1",
+    "procrastinate_update_heartbeat_v1",
 )
 
 
@@ -156,7 +188,7 @@ def grant_web_role(connection: BaseDatabaseWrapper, web_role: str) -> None:
         )
     statements.extend(
         sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(function), role)
-        for function in DOOR
+        for function in (*DOOR, *JOB_QUEUE)
     )
     # At once or not at all: the web goes on serving meanwhile.
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:

@@ -1,11 +1,12 @@
-"""Migration operations: SQL functions and triggers from files, and indexes built beside the traffic."""
+"""Migration operations: SQL from files, rights of staff, and indexes built beside the traffic."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.management import create_permissions
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -103,6 +104,46 @@ class BuildIndexConcurrently(AddIndexConcurrently):
     ) -> None:
         with without_timeouts(schema_editor):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+class GiveRights(migrations.RunPython):
+    """Gives groups of staff permissions, by group: `{"support": ("clinics.view_outgoingmail",)}`.
+
+    The migration depends on those that make the models. Django itself makes permissions after all migrations only, so
+    they are made here first.
+    """
+
+    def __init__(self, rights: Mapping[str, Sequence[str]]) -> None:
+        self.rights = rights
+        super().__init__(self._give, self._take)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return (self.__class__.__name__, [self.rights], {})
+
+    def _give(self, apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        alias = schema_editor.connection.alias
+        for label in sorted({name.partition(".")[0] for names in self.rights.values() for name in names}):
+            app = apps.get_app_config(label)
+            app.models_module = True  # of the past's apps it is None, and then nothing is made
+            create_permissions(app, apps=apps, using=alias, verbosity=0)
+            app.models_module = None
+        for group, permission in self._each(apps, alias):
+            group.permissions.add(permission)
+
+    def _take(self, apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        for group, permission in self._each(apps, schema_editor.connection.alias):
+            group.permissions.remove(permission)
+
+    def _each(self, apps: Any, alias: str) -> Iterator[tuple[Any, Any]]:
+        groups = apps.get_model("auth", "Group").objects.using(alias)
+        permissions = apps.get_model("auth", "Permission").objects.using(alias)
+        for group, names in self.rights.items():
+            for name in names:
+                label, _, codename = name.partition(".")
+                yield (
+                    groups.get(name=group),
+                    permissions.get(content_type__app_label=label, codename=codename),
+                )
 
 
 class RunSQLPatiently(migrations.RunSQL):

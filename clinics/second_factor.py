@@ -1,6 +1,5 @@
 """The second factor: an authenticator app and recovery codes, kept by allauth; what we ask of it and add to it."""
 
-import base64
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -9,20 +8,15 @@ from allauth.account.authentication import get_authentication_records
 from allauth.mfa.base.internal.flows import post_authentication
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.views import ActivateTOTPView
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
 from clinics.models import User
 from clinics.step_up import ask_again
-
-SALT = "clinics.second_factor"
 
 
 def has_second_factor(user: User) -> bool:
@@ -60,27 +54,6 @@ class ActivateTOTP(ActivateTOTPView):  # type: ignore[misc]
         if factor.wrap().validate_code(form.cleaned_data["code"]):
             post_authentication(self.request, factor)
         return response
-
-
-# --- what is stored -------------------------------------------------------------------------------
-def encrypted(text: str) -> str:
-    """A dump of the database alone gives no second factor away: the key comes from SECRET_KEY."""
-    return _cipher().encrypt(text.encode()).decode()
-
-
-def decrypted(text: str) -> str:
-    """Raises ValidationError, which the form shows, when SECRET_KEY changed without SECRET_KEY_FALLBACKS."""
-    try:
-        return _cipher().decrypt(text.encode()).decode()
-    except InvalidToken as problem:
-        message = "Your second factor can't be read any more. Ask the people who run this site to reset it."
-        raise ValidationError(message) from problem
-
-
-def _cipher() -> MultiFernet:
-    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    keys = (salted_hmac(SALT, "key", secret=secret, algorithm="sha256").digest() for secret in secrets)
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
 
 
 # --- a lost phone ---------------------------------------------------------------------------------

@@ -5,13 +5,19 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 
 from clinics.models import Clinic, User
-from clinics.second_factor import decrypted, encrypted, used_second_factor
+from clinics.second_factor import used_second_factor
 from clinics.step_up import signed_in_recently
+from clinics.stored_secrets import SecretUnreadable, decrypted, encrypted
 from clinics.surfaces import CLINIC_SESSION_KEY, caller_address
+
+SECOND_FACTOR_SALT = (
+    "clinics.second_factor"  # of what was stored since the first authenticator app: never changed
+)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -57,7 +63,14 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     """Secrets of authenticator apps and seeds of recovery codes are stored encrypted."""
 
     def encrypt(self, text: str) -> str:
-        return encrypted(text)
+        return encrypted(text, salt=SECOND_FACTOR_SALT)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return decrypted(encrypted_text)
+        """Raises ValidationError, which the form shows."""
+        try:
+            return decrypted(encrypted_text, salt=SECOND_FACTOR_SALT)
+        except SecretUnreadable as problem:
+            message = (
+                "Your second factor can't be read any more. Ask the people who run this site to reset it."
+            )
+            raise ValidationError(message) from problem

@@ -53,14 +53,21 @@ class Trail(pgtrigger.Trigger):
     when = pgtrigger.After
     func = "RETURN NULL;"  # pgtrigger wants one; `render_execute` is what runs
 
-    def __init__(self, noun: str, *, conceals: Sequence[str], leaves_out: Sequence[str]) -> None:
+    def __init__(
+        self, noun: str, *, conceals: Sequence[str], leaves_out: Sequence[str], only_where: pgtrigger.Q | None
+    ) -> None:
         self.noun, self.conceals, self.leaves_out = noun, frozenset(conceals), frozenset(leaves_out)
-        super().__init__(operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete)
+        super().__init__(
+            operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete, condition=only_where
+        )
 
     def compile(self, model: type[models.Model]) -> Any:  # type: ignore[override]
         # A column list: what is left out (the balance, above all) costs its writers nothing.
         columns = sorted(field.column for field in self._kept(model))
-        self.operation = pgtrigger.Insert | pgtrigger.UpdateOf(*columns) | pgtrigger.Delete  # type: ignore[no-untyped-call]
+        updates = pgtrigger.UpdateOf(*columns)  # type: ignore[no-untyped-call]
+        self.operation = (
+            updates if self.condition is not None else pgtrigger.Insert | updates | pgtrigger.Delete
+        )
         return super().compile(model)  # type: ignore[arg-type]
 
     def render_execute(self, model: type[models.Model]) -> str:  # type: ignore[override]
@@ -96,16 +103,24 @@ class NeverEmptied(pgtrigger.Trigger):
         return "refuse_emptying()"
 
 
-def tracked(noun: str, *, conceals: Sequence[str] = (), leaves_out: Sequence[str] = ()) -> Callable[[M], M]:
+def tracked(
+    noun: str,
+    *,
+    conceals: Sequence[str] = (),
+    leaves_out: Sequence[str] = (),
+    only_where: pgtrigger.Q | None = None,
+) -> Callable[[M], M]:
     """Puts a model's table under the trail; a migration follows (`makemigrations` writes it).
 
     `noun` names a row in searches («clinic 7»). Of the fields in `conceals` (personal data, secrets, free text) only
-    that they changed is kept; those in `leaves_out` change without a trace.
+    that they changed is kept; those in `leaves_out` change without a trace. `only_where` is for tables that programs
+    write all the time: of those the updates that meet it are kept, and nothing else.
     """
 
     def mark(model: M) -> M:
         TRACKED[model._meta.label_lower] = noun
-        pgtrigger.register(Trail(noun, conceals=conceals, leaves_out=leaves_out), NeverEmptied())(model)
+        trail = Trail(noun, conceals=conceals, leaves_out=leaves_out, only_where=only_where)
+        pgtrigger.register(trail, NeverEmptied())(model)
         return model
 
     return mark

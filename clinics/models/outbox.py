@@ -1,6 +1,7 @@
 """What a clinic should hear of."""
 
 from typing import ClassVar, Final
+from uuid import UUID, uuid5
 
 from django.db import models
 from django.db.models import F, Q
@@ -9,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clinics.models.clinics import Clinic, Membership
 
+EVENT_IDS: Final = UUID("5b0b6a0e-6f0c-4c0f-9d0d-0c6d3c7a4b11")  # a namespace of our own (RFC 9562)
 NEWEST_LOOKED_THROUGH: Final = 200  # for what is new to a member
 
 
@@ -34,12 +36,13 @@ class Notice(models.Model):
     """One thing a clinic should hear of, written in the transaction that makes it true (the outbox).
 
     `data` holds ids and amounts only, never a patient's name or number. The same fact is told once:
-    `unique_key` names it.
+    `unique_key` names it. `sent_at` is when it was handed on, as mails and webhooks of its own.
     """
 
     class Kind(models.TextChoices):
         LEAD_DELIVERED = "lead_delivered", _("Lead delivered")
         LEAD_HELD = "lead_held", _("Lead held")
+        LEAD_WITHDRAWN = "lead_withdrawn", _("Patient withdrew")
         DISPUTE_ASKED = "dispute_asked", _("Question about a dispute")
         DISPUTE_DECIDED = "dispute_decided", _("Dispute decided")
         LOW_BALANCE = "low_balance", _("Low balance")
@@ -67,6 +70,14 @@ class Notice(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} notice {self.pk}"
 
+    @property
+    def event_id(self) -> UUID:
+        """What programs know the fact by: the same for all who hear of it, at each try and replay."""
+        return uuid5(EVENT_IDS, f"{self.unique_key} {self.created_at.isoformat()}")
+
+
+DAILY_DIGEST: Final = "daily_digest"  # a mail that no single notice is behind; it is told in no other way
+
 
 class AlertPreference(models.Model):
     """Where a member does not want to hear of one kind of notice. No row: everywhere.
@@ -75,7 +86,7 @@ class AlertPreference(models.Model):
     """
 
     membership = models.ForeignKey(Membership, on_delete=models.PROTECT, related_name="alert_preferences")
-    kind = models.CharField(max_length=40, choices=Notice.Kind.choices)
+    kind = models.CharField(max_length=40, choices=[*Notice.Kind.choices, (DAILY_DIGEST, _("Daily summary"))])
     in_portal = models.BooleanField(default=True)
     by_email = models.BooleanField(default=True)
 

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -22,6 +23,12 @@ class Partner(models.Model):
     slug = models.SlugField(max_length=40, unique=True, help_text="Stands as the source of its leads.")
     service_user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="partner")
     is_active = models.BooleanField("active", default=True)
+    requests_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Of all its tokens together. Empty: what every program may send.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -29,6 +36,22 @@ class Partner(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RequestRate(models.Model):
+    """How much somebody has asked for lately: a bucket that leaks evenly and is empty again at `empty_at`.
+
+    The table is unlogged: a crash of the database forgets it, and nobody waits for a disk to count a request.
+    """
+
+    key = models.CharField(max_length=80, primary_key=True, help_text="token:<digest>, partner:<id>, …")
+    empty_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "request_rates"
+
+    def __str__(self) -> str:
+        return "Request rate"
 
 
 class Scope(models.TextChoices):

@@ -1,5 +1,6 @@
 -- A clinic that works with us keeps an owner who can sign in, whoever changes its memberships and by whatever way; and
--- who stops being an owner leaves no key behind: tokens and invitations they made for the clinic end with it.
+-- who stops being an owner leaves no key behind: tokens and invitations they made for the clinic end with it, and
+-- nothing is sent any more to the webhooks they added.
 
 -- After an owner's membership ended, changed its role or went elsewhere. The clinic's row is the lock: of two owners who
 -- end each other at once, the second waits here and then sees what the first did (each statement of a VOLATILE function
@@ -22,6 +23,9 @@ BEGIN
    WHERE clinic_id = OLD.clinic_id AND user_id = OLD.user_id AND revoked_at IS NULL;
   UPDATE clinic_invitations SET revoked_at = ledger_clock()
    WHERE clinic_id = OLD.clinic_id AND invited_by_id = OLD.user_id AND accepted_at IS NULL AND revoked_at IS NULL;
+  -- One that was stopped by hand, too: another owner looks at the address before it listens again.
+  UPDATE webhook_endpoints SET stopped_at = coalesce(stopped_at, ledger_clock()), stopped_because = 'owner_left'
+   WHERE clinic_id = OLD.clinic_id AND made_by_id = OLD.user_id AND removed_at IS NULL;
   RETURN NULL;
 END $$;
 

@@ -1,4 +1,5 @@
-"""Money, by noun: `ledger`, `held` (who released leads), `topups`, `gateway` (what was paid), `rules` (switches)."""
+"""Money, by noun: `ledger`, `held` (who released leads), `topups`, `gateway` (what was paid), `rules` (switches),
+`seals` (closed days)."""
 
 from credits.models.gateway import (
     GatewayDispute,
@@ -12,6 +13,7 @@ from credits.models.gateway import (
 from credits.models.held import HeldLeadDecision
 from credits.models.ledger import CreditAccount, CreditGrant, CreditTransaction, GrantConsumption, Reversal
 from credits.models.rules import BillingRules
+from credits.models.seals import DayClosing, DaySeal
 from credits.models.topups import CreditPackage, TopUp
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "CreditGrant",
     "CreditPackage",
     "CreditTransaction",
+    "DayClosing",
+    "DaySeal",
     "GatewayDispute",
     "GatewayEvent",
     "GatewayPayment",

@@ -6,21 +6,15 @@
 -- of two events on one clinic one waits; nothing here can be called by the web's role directly.
 -- Amounts are credits (1 credit = ₹1), numeric with two places.
 
--- Locks the account, stamps this event, starts a new day or month of its counters, posts what has expired.
-CREATE OR REPLACE FUNCTION ledger_open(p_clinic_id bigint) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+-- The account as an event at that moment finds it: stamped, its counters those of its day and month in India.
+CREATE OR REPLACE FUNCTION ledger_stamped(a credit_accounts, p_now timestamptz) RETURNS credit_accounts
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  a credit_accounts;
-  g record;
   v_today date;
 BEGIN
-  -- NO KEY UPDATE: foreign keys to the account may still be checked by others meanwhile.
-  SELECT * INTO a FROM credit_accounts WHERE clinic_id = p_clinic_id FOR NO KEY UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'clinic % does not exist', p_clinic_id USING ERRCODE = 'CC001';
-  END IF;
   -- Time never stands still or runs backwards within an account, whatever the server's clock does: what was posted up to
   -- an instant stays what it was.
-  a.last_posted_at := greatest(ledger_clock(), a.last_posted_at + interval '1 microsecond');
+  a.last_posted_at := greatest(p_now, a.last_posted_at + interval '1 microsecond');
   v_today := ist_date(a.last_posted_at);
   IF v_today <> a.charged_on THEN
     IF date_trunc('month', v_today) <> date_trunc('month', a.charged_on) THEN
@@ -29,6 +23,21 @@ BEGIN
     a.charged_today := 0;
     a.charged_on := v_today;
   END IF;
+  RETURN a;
+END $$;
+
+-- Locks the account, stamps this event, starts a new day or month of its counters, posts what has expired.
+CREATE OR REPLACE FUNCTION ledger_open(p_clinic_id bigint) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  a credit_accounts;
+  g record;
+BEGIN
+  -- NO KEY UPDATE: foreign keys to the account may still be checked by others meanwhile.
+  SELECT * INTO a FROM credit_accounts WHERE clinic_id = p_clinic_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'clinic % does not exist', p_clinic_id USING ERRCODE = 'CC001';
+  END IF;
+  a := ledger_stamped(a, ledger_clock());
   FOR g IN SELECT id, kind, remaining FROM credit_grants
             WHERE clinic_id = a.clinic_id AND open AND expires_at <= a.last_posted_at
             ORDER BY expires_at, id LOOP

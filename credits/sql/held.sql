@@ -1,9 +1,10 @@
 -- Held leads, decided by a person: released (whatever their age) or refused in review. Who did so is kept.
 
 -- Keeps that a person's decision took a lead out of the queue or out of review; others have no row. `p_by` is NULL for a
--- command.
-CREATE OR REPLACE FUNCTION held_lead_decided(p_before leads, p_action text, p_by bigint, p_at timestamptz) RETURNS leads
-LANGUAGE plpgsql AS $$
+-- command, `p_reason_code` empty for a clinic.
+CREATE OR REPLACE FUNCTION held_lead_decided(
+  p_before leads, p_action text, p_by bigint, p_reason_code text, p_at timestamptz
+) RETURNS leads LANGUAGE plpgsql AS $$
 DECLARE
   l leads;
 BEGIN
@@ -11,15 +12,16 @@ BEGIN
   IF p_by IS NOT NULL
      AND p_before.delivery_state = 'held'
      AND (l.delivery_state <> 'held' OR (p_before.held_reason = 'review' AND l.held_reason <> 'review')) THEN
-    INSERT INTO held_lead_decisions (lead_id, action, held_reason, delivery_state, still_held_reason, decided_by_id, decided_at)
-    VALUES (l.id, p_action, p_before.held_reason, l.delivery_state, l.held_reason, p_by, p_at);
+    INSERT INTO held_lead_decisions (lead_id, action, held_reason, delivery_state, still_held_reason, reason_code,
+                                     decided_by_id, decided_at)
+    VALUES (l.id, p_action, p_before.held_reason, l.delivery_state, l.held_reason, p_reason_code, p_by, p_at);
   END IF;
   RETURN l;
 END $$;
 
 -- A person releases one held lead, of any age and also from review; the rules are checked anew. Returns it as it is now.
-CREATE OR REPLACE FUNCTION release_lead(p_lead_id bigint, p_by bigint DEFAULT NULL) RETURNS leads
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION release_lead(p_lead_id bigint, p_by bigint DEFAULT NULL, p_reason_code text DEFAULT '')
+RETURNS leads LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   a credit_accounts;
   l leads;
@@ -29,7 +31,7 @@ BEGIN
   IF l.delivery_state = 'held' THEN
     a := delivery_retry_earlier(a, (SELECT phone FROM lead_contacts WHERE lead_id = l.id), l.created_at, l.id, true);
     a := delivery_retry(a, l.id);
-    l := held_lead_decided(l, 'release', p_by, a.last_posted_at);
+    l := held_lead_decided(l, 'release', p_by, p_reason_code, a.last_posted_at);
   END IF;
   PERFORM ledger_close(a);
   RETURN l;
@@ -64,8 +66,8 @@ BEGIN
 END $$;
 
 -- A person refuses a lead that waits for review. Returns it as it is now.
-CREATE OR REPLACE FUNCTION refuse_lead(p_lead_id bigint, p_by bigint DEFAULT NULL) RETURNS leads
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION refuse_lead(p_lead_id bigint, p_by bigint DEFAULT NULL, p_reason_code text DEFAULT '')
+RETURNS leads LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   a credit_accounts;
   l leads;
@@ -74,9 +76,36 @@ BEGIN
   SELECT * INTO l FROM leads WHERE id = p_lead_id;
   UPDATE leads SET delivery_state = 'expired', held_reason = '', expired_reason = 'refused', expired_at = a.last_posted_at
    WHERE id = p_lead_id AND delivery_state = 'held' AND held_reason = 'review';
-  l := held_lead_decided(l, 'refuse', p_by, a.last_posted_at);
+  l := held_lead_decided(l, 'refuse', p_by, p_reason_code, a.last_posted_at);
   PERFORM ledger_close(a);
   RETURN l;
+END $$;
+
+-- Staff release or refuse a lead in review, with a reason, and never for a clinic they belong or did belong to. Unlike the
+-- clinic's own decision it is refused where somebody was quicker: of two people each knows who decided.
+CREATE OR REPLACE FUNCTION review_lead(p_lead_id bigint, p_action text, p_reason_code text, p_by bigint) RETURNS leads
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  l leads;
+  v_clinic_id bigint;
+BEGIN
+  SELECT clinic_id INTO v_clinic_id FROM leads WHERE id = p_lead_id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'lead % does not exist', p_lead_id USING ERRCODE = 'CC004';
+  END IF;
+  PERFORM 1 FROM credit_accounts WHERE clinic_id = v_clinic_id FOR NO KEY UPDATE;
+  SELECT * INTO l FROM leads WHERE id = p_lead_id;
+  IF l.delivery_state <> 'held' OR l.held_reason <> 'review' THEN
+    RAISE EXCEPTION 'lead % does not wait for review any more', p_lead_id USING ERRCODE = 'CC033';
+  END IF;
+  PERFORM 1 FROM clinic_memberships WHERE user_id = p_by AND clinic_id = v_clinic_id;
+  IF FOUND THEN
+    RAISE EXCEPTION 'lead % is of a clinic this person belongs to or did', p_lead_id USING ERRCODE = 'CC017';
+  END IF;
+  IF p_action = 'refuse' THEN
+    RETURN refuse_lead(p_lead_id, p_by, p_reason_code);
+  END IF;
+  RETURN release_lead(p_lead_id, p_by, p_reason_code);
 END $$;
 
 -- What somebody decided stays written.

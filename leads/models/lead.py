@@ -34,6 +34,10 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def held(self) -> "LeadQuerySet":
         return self.filter(delivery_state=Lead.DeliveryState.HELD)
 
+    def in_review(self) -> "LeadQuerySet":
+        """Those that wait for a person to look at them: the index `leads_in_review`."""
+        return self.held().filter(held_reason=Lead.HeldReason.REVIEW)
+
     def not_expired(self) -> "LeadQuerySet":
         return self.exclude(delivery_state=Lead.DeliveryState.EXPIRED)
 
@@ -158,12 +162,18 @@ class Lead(models.Model):
 
     class Meta:
         db_table = "leads"
+        permissions = [("review_lead", "Can release or refuse enquiries held for review")]  # noqa: RUF012  (Django's own type)
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
                 F("clinic"), F("created_at").desc(), F("id").desc(), name="idx_leads_clinic_created"
             ),
             models.Index(
                 fields=["clinic", "created_at", "id"], name="leads_held", condition=Q(delivery_state="held")
+            ),
+            models.Index(
+                fields=["clinic", "delivered_at", "id"],
+                name="leads_by_delivery",
+                condition=Q(delivery_state__in=["delivered", "free"]),
             ),
             models.Index(fields=["repeat_of"], name="leads_repeats", condition=Q(repeat_of__isnull=False)),
             # A clinic's leads that nobody has taken up, by when they came through: few, however many it has had.
@@ -173,6 +183,12 @@ class Lead(models.Model):
                 F("id").desc(),
                 name="leads_unread",
                 condition=Q(delivery_state__in=["delivered", "free"], opened_at=None, status="new"),
+            ),
+            # What waits for a look, across all clinics, by age: the staff's queue.
+            models.Index(
+                fields=["id"],
+                name="leads_in_review",
+                condition=Q(delivery_state="held", held_reason="review"),
             ),
             # Leads of a time across all clinics (the back office's figures): rows come in time order, and a
             # block-range index costs next to nothing per row.

@@ -15,23 +15,25 @@ ALTER TABLE enquiry_hits SET UNLOGGED;
 
 -- Counts an enquiry from one address (an HMAC of it) and says how many there were, this one included.
 -- The advisory lock makes simultaneous ones count each other: «5 an hour» is 5, not 5 per web worker.
--- Without `p_wait` it counts also when somebody else holds the lock: then a twin may be missed, and nobody is lost.
+-- Without `p_wait` it counts also when somebody else holds the lock. Twins may be missed then, so the number of the hour
+-- is not known (NULL): nobody waits, and nobody is let through by a wrong number.
 CREATE OR REPLACE FUNCTION count_enquiry(
   p_address_hmac bytea, p_wait boolean, OUT in_last_minute integer, OUT in_last_hour integer
 ) LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz;
   v_lock bigint := hashtextextended(encode(p_address_hmac, 'hex'), 9);
+  v_is_alone boolean := true;
 BEGIN
   IF p_wait THEN
     PERFORM pg_advisory_xact_lock(v_lock);
   ELSE
-    PERFORM pg_try_advisory_xact_lock(v_lock);
+    v_is_alone := pg_try_advisory_xact_lock(v_lock);
   END IF;
   v_now := ledger_clock();
   DELETE FROM enquiry_hits WHERE address_hmac = p_address_hmac AND arrived_at <= v_now - interval '1 hour';
   INSERT INTO enquiry_hits (address_hmac, arrived_at) VALUES (p_address_hmac, v_now);
-  SELECT count(*) FILTER (WHERE arrived_at > v_now - interval '1 minute'), count(*)
+  SELECT count(*) FILTER (WHERE arrived_at > v_now - interval '1 minute'), CASE WHEN v_is_alone THEN count(*) END
     INTO in_last_minute, in_last_hour
     FROM enquiry_hits WHERE address_hmac = p_address_hmac;
 END $$;

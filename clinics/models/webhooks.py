@@ -1,0 +1,156 @@
+"""Where a clinic's own systems listen, and what was sent there."""
+
+from typing import ClassVar, Final
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from clinics.models.clinics import Clinic
+from clinics.models.errands import Errand, ErrandQuerySet
+from clinics.models.outbox import Notice
+from clinics.models.people import User
+from clinics.trail import tracked
+
+MOST_ENDPOINTS_OF_A_CLINIC: Final = 5
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def listening(self) -> "WebhookEndpointQuerySet":
+        return self.filter(removed_at=None, stopped_at=None, clinic__is_active=True)
+
+
+@tracked(
+    "webhook-endpoint",
+    conceals=("secret", "previous_secret", "url"),  # an address may hold a key of the clinic's
+    leaves_out=("last_success_at", "last_failure_at", "last_failure", "last_failure_status"),
+)
+class WebhookEndpoint(models.Model):
+    """An address of a clinic's own system that hears of its events.
+
+    Secrets are stored encrypted (`clinics.stored_secrets`); while a previous one is still good, each request is
+    signed with both. `stopped_at`: nothing is sent for now; what happens meanwhile is not made up for. A removed one
+    stays as a row: its log is the record of what was sent. The last success and failure are of deliveries alone;
+    the trail leaves them out, each delivery has its own log.
+    """
+
+    class StoppedBecause(models.TextChoices):
+        BY_HAND = "by_hand", _("Stopped by an owner")
+        GONE = "gone", _("It answered 410: gone")
+        OWNER_LEFT = "owner_left", _("Who added it is no longer an owner")
+
+    clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="webhook_endpoints")
+    url = models.URLField(max_length=500)
+    kinds = ArrayField(models.CharField(max_length=40, choices=Notice.Kind.choices))
+    secret = models.TextField(editable=False)
+    previous_secret = models.TextField(editable=False, blank=True, default="")
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    stopped_because = models.CharField(
+        max_length=10, choices=StoppedBecause.choices, blank=True, db_default=""
+    )
+    removed_at = models.DateTimeField(null=True, blank=True)
+    last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_failure = models.CharField(max_length=30, blank=True, db_default="", editable=False)
+    last_failure_status = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+
+    objects = WebhookEndpointQuerySet.as_manager()
+
+    class Meta:
+        db_table = "webhook_endpoints"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["clinic", "url"],
+                condition=Q(removed_at=None),
+                name="webhook_endpoint_once_per_clinic_and_url",
+            ),
+            models.CheckConstraint(
+                name="webhook_previous_secret_ends",
+                condition=Q(previous_secret="", previous_secret_until=None)
+                | (~Q(previous_secret="") & Q(previous_secret_until__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="webhook_endpoint_stopped_for_a_reason",
+                condition=Q(stopped_at=None, stopped_because="")
+                | (Q(stopped_at__isnull=False) & ~Q(stopped_because="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Webhook endpoint {self.pk}"
+
+    @property
+    def is_failing(self) -> bool:
+        """What it answered last was a failure."""
+        if self.last_failure_at is None:
+            return False
+        return self.last_success_at is None or self.last_success_at < self.last_failure_at
+
+
+class WebhookDelivery(Errand):
+    """One event to one endpoint. Those of one lead go out in the order of their notices, one after the other.
+
+    `lead_id` is a copy of what the notice is about, without a key of the database: clinics do not know leads.
+    """
+
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+    )
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="webhook_deliveries")
+    lead_id = models.BigIntegerField(null=True, blank=True)
+
+    objects = ErrandQuerySet["WebhookDelivery"].as_manager()
+
+    class Meta:
+        db_table = "webhook_deliveries"
+        verbose_name_plural = "webhook deliveries"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["endpoint", "notice"], name="webhook_delivery_once_per_endpoint_and_notice"
+            ),
+            models.CheckConstraint(
+                name="webhook_delivery_is_done_or_given_up", condition=Q(done_at=None) | Q(given_up_at=None)
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["due_at", "id"], name="webhooks_due", condition=Q(done_at=None, given_up_at=None)
+            ),
+            models.Index(
+                fields=["endpoint", "lead_id", "notice"],
+                name="webhooks_open_of_lead",
+                condition=Q(done_at=None, given_up_at=None),
+            ),
+            models.Index(
+                fields=["endpoint", "due_at", "id"],
+                name="webhooks_due_of_endpoint",
+                condition=Q(done_at=None, given_up_at=None),
+            ),
+            models.Index(fields=["id"], name="webhooks_given_up", condition=Q(given_up_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"Webhook delivery {self.pk}"
+
+
+class WebhookAttempt(models.Model):
+    """One request to an endpoint and what came of it: the log that a clinic reads when its system heard nothing."""
+
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.PROTECT, related_name="attempts")
+    started_at = models.DateTimeField()
+    milliseconds = models.PositiveIntegerField()
+    status_code = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Empty: there was no answer."
+    )
+    problem = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "webhook_attempts"
+
+    def __str__(self) -> str:
+        return f"Attempt {self.pk}"
