@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from math import ceil
 from typing import IO, Any, Final, NoReturn
 
 from django.core.exceptions import PermissionDenied
@@ -18,25 +19,34 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from clinics.models import ApiToken, Clinic, Membership, User
+from clinics.models import ApiToken, Clinic, Membership, Partner, User
+from clinics.read_only import skipped_while_read_only
 from clinics.surfaces import error_body, membership_for
+from clinics.throttles import ProgramThrottle
 
 JSON_DEPTH_LIMIT: Final = 20
 
 
 class Refusal(exceptions.APIException):
-    """An answer in the error shape with fields, raised by `refuse`."""
+    """An answer in the error shape: `fields` maps a field to its messages, `retry_after` is in seconds."""
 
     def __init__(
-        self, status: int, code: str, message: str, fields: Mapping[str, Any], retry_after: int | None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail=message, code=code)
-        self.status_code = status
-        self.fields = {name: [str(text) for text in texts] for name, texts in fields.items()}
+        self.status_code, self.code, self.message = status, code, message
+        self.fields = {name: [str(text) for text in texts] for name, texts in (fields or {}).items()}
         self.wait = retry_after  # DRF turns it into Retry-After
 
 
@@ -48,8 +58,8 @@ def refuse(
     *,
     retry_after: int | None = None,
 ) -> NoReturn:
-    """Ends a JSON view with an error: `fields` maps a field to its messages, `retry_after` is in seconds."""
-    raise Refusal(status, code, message, fields or {}, retry_after)
+    """Ends a JSON view with a `Refusal`."""
+    raise Refusal(status, code, message, fields, retry_after=retry_after)
 
 
 def error_response(exc: Exception, context: dict[str, Any]) -> Response | None:
@@ -169,18 +179,23 @@ class BearerAuthentication(TokenAuthentication):
         if result is None:
             raise exceptions.AuthenticationFailed(_("Use «Authorization: Bearer <token>»."))
         user, token = result
-        if token.revoked_at is not None or (token.partner is not None and not token.partner.is_active):
+        holder: Clinic | Partner | None = token.clinic or token.partner
+        if token.revoked_at is not None or holder is None or not holder.is_active:
             raise exceptions.AuthenticationFailed(_("This token has been revoked."))
         now = timezone.now()
         # Once a minute is enough to see whether a token is in use, and keeps a busy partner off one row.
         if token.last_used_at is None or (now - token.last_used_at).total_seconds() > 60:
-            ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+            with skipped_while_read_only():
+                ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
         return user, token
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:
         if not token.isalnum():  # bytes.isalnum: ASCII letters and digits, which is all a token has
             raise exceptions.AuthenticationFailed(_("This token is not valid."))
-        result: tuple[User, ApiToken] = super().authenticate_credentials(token)
+        try:
+            result: tuple[User, ApiToken] = super().authenticate_credentials(token)
+        except exceptions.AuthenticationFailed as refusal:
+            raise exceptions.AuthenticationFailed(_("This token is not valid.")) from refusal
         return result
 
     def _cleanup_token(self, auth_token: ApiToken) -> bool:
@@ -188,11 +203,23 @@ class BearerAuthentication(TokenAuthentication):
         return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
+def wanted_of_a_token(scope: str | None) -> str:
+    """What the holder of a token that does not open a route is told."""
+    if scope is None:
+        return _("No token opens this route: sign in instead.")
+    return _("Use a clinic's token with the scope %(scope)s.") % {"scope": scope}
+
+
 class ClinicPermission(BasePermission):
     """A member of a clinic (session), or a clinic's token with the view's scope. Sets `request.clinic`."""
 
+    message: str | None = None  # None: REST framework's own
+
     def has_permission(self, request: Request, view: APIView) -> bool:
-        clinic, role = self.clinic_of(request, getattr(view, "scope", None))
+        scope = getattr(view, "scope", None)
+        clinic, role = self.clinic_of(request, scope)
+        if isinstance(request.auth, ApiToken):
+            self.message = wanted_of_a_token(scope)
         request.clinic = clinic  # type: ignore[attr-defined]
         roles: frozenset[str] = getattr(view, "roles", frozenset())
         return clinic is not None and (not roles or role is None or role in roles)
@@ -220,6 +247,14 @@ class ApiView(APIView):
     authentication_classes = (BearerAuthentication, SessionWithCsrfDone)
     parser_classes: tuple[type[BaseParser], ...] = (StrictJSONParser,)
     renderer_classes = (MoneyJSONRenderer,)
+    throttle_classes: tuple[type[BaseThrottle], ...] = (ProgramThrottle,)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """JSON whatever `Accept` asks for: what names text/html never comes here (PRODUCT, routes)."""
+        return super().perform_content_negotiation(request, force=True)
+
+    def throttled(self, request: Request, wait: float | None) -> NoReturn:
+        refuse(429, "too_many_requests", _("Too many requests at once."), retry_after=ceil(wait or 1))
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         return error_response

@@ -1,5 +1,6 @@
 """What every surface shares: one dispatcher for HTML and JSON, the clinic mixin, the caller's address."""
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
@@ -8,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE, CsrfViewMiddleware, rotate_token
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -19,6 +20,15 @@ from clinics.models import Clinic, Membership, User
 
 View = Callable[..., HttpResponseBase]
 CLINIC_SESSION_KEY: Final = "clinic_id"
+CLINIC_FIELD: Final = "clinic"  # in a link of a mail: whose page it is
+JSON_ALONE: Final = (
+    "/api/",
+    "/clinic/credits/balance",
+    "/create-razorpay-order",
+    "/verify-payment",
+    "/razorpay/webhook",
+)
+PAGES_ABOUT_THE_API: Final = ("/api/docs", "/api/guide", "/api/webhooks")
 # Who may do what in the portal, by the member's role.
 OWNER: Final = frozenset({Membership.Role.OWNER.value})
 OWNER_AND_BILLING: Final = OWNER | {Membership.Role.BILLING.value}
@@ -48,8 +58,13 @@ def csrf_failure_of(request: HttpRequest) -> str | None:
 
 
 def wants_html(request: HttpRequest) -> bool:
-    """The one rule of PRODUCT: HTML when `Accept` names text/html, else JSON."""
-    return "text/html" in request.headers.get("Accept", "")
+    """The one rule of PRODUCT: HTML when `Accept` names text/html, else JSON; some addresses are for programs alone,
+    also where nothing is there."""
+    return "text/html" in request.headers.get("Accept", "") and not is_for_programs(request.path_info)
+
+
+def is_for_programs(path: str) -> bool:
+    return path.startswith(JSON_ALONE) and path not in PAGES_ABOUT_THE_API
 
 
 def error(
@@ -81,15 +96,21 @@ def html_or_json(*, html: View, json: View) -> View:
         patch_vary_headers(response, ["Accept"])
         return response
 
+    dispatch.json_view = json  # type: ignore[attr-defined]  # for the description of the API
     return dispatch
 
 
-def json_only(view: View) -> View:
-    """A route for programs and scripts alone, with the same check of browsers."""
-    return html_or_json(html=view, json=view)
+def json_only(view: View, *, most_bytes: int = 0) -> View:
+    """A route for programs and scripts alone, with the same check of browsers. `most_bytes`: a higher limit than
+    usual for its JSON bodies."""
+    dispatch = html_or_json(html=view, json=view)
+    if most_bytes:
+        dispatch.most_body_bytes = {"application/json": most_bytes}  # type: ignore[attr-defined]
+    return dispatch
 
 
-def forbidden_by_csrf(request: HttpRequest) -> HttpResponseBase:
+def forbidden_by_csrf(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Also CSRF_FAILURE_VIEW, which Django's own middleware calls with its reason."""
     if wants_html(request):
         return csrf_failure(request, reason=REASON_NO_CSRF_COOKIE)
     return error(
@@ -145,14 +166,35 @@ def work_for(request: HttpRequest, clinic_id: int) -> None:
     rotate_token(request)
 
 
+def follow_link(request: HttpRequest, user: User) -> HttpResponseRedirect | None:
+    """A link of a mail names its clinic (`?clinic=7`): a member of it works for it from here on, and is sent to the
+    same address without the name. Anything else there is left alone.
+
+    A GET may do that: it changes which of one's own clinics is shown, and ends the forms that stand open.
+    """
+    named = request.GET.get(CLINIC_FIELD, "")
+    if request.method != "GET" or not re.fullmatch("[1-9][0-9]{0,17}", named):
+        return None
+    clinic = Clinic.objects.of_member(user).filter(pk=int(named)).first()
+    if clinic is None:
+        return None
+    if request.session.get(CLINIC_SESSION_KEY) != clinic.pk:
+        work_for(request, clinic.pk)
+    rest = request.GET.copy()
+    del rest[CLINIC_FIELD]
+    return HttpResponseRedirect(f"{request.path}?{rest.urlencode()}".removesuffix("?"), status=303)
+
+
 class ClinicMixin(LoginRequiredMixin):
     """Every portal page: a signed-in member, and `request.clinic`, through which all objects are fetched.
 
-    `roles` narrows who may come in (403 otherwise); empty means every member.
+    `roles` narrows who may come in (403 otherwise); empty means every member. `is_linked_to` is False for what a
+    script asks for by itself: it never changes the clinic.
     """
 
     request: ClinicRequest
     roles: frozenset[str] = frozenset()
+    is_linked_to = True
 
     def memberships(self) -> QuerySet[Membership]:
         """What to read along with the membership: a route that is asked every few seconds annotates more."""
@@ -161,6 +203,8 @@ class ClinicMixin(LoginRequiredMixin):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return self.handle_no_permission()
+        if self.is_linked_to and (elsewhere := follow_link(request, request.user)) is not None:
+            return elsewhere
         membership = membership_for(request, request.user, self.memberships())
         if membership is None:
             raise PermissionDenied(_("You are not a member of a clinic."))

@@ -1,6 +1,7 @@
 """JSON routes of credits: what there is, and how it came to be."""
 
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -53,7 +54,7 @@ class HistoryApi(ClinicApiView):
         account = CreditAccount.objects.get(pk=request.clinic.pk)  # type: ignore[attr-defined]
         query = HistoryQuery(account, request.query_params)
         if query.errors:
-            refuse(400, "invalid", "Some parameters need another look.", query.errors)
+            refuse(400, "invalid", _("Some parameters need another look."), query.errors)
         history = query.read()
         rows = TransactionSerializer(history.transactions, many=True).data
         return Response({"transactions": rows, "total": history.total, "page": history.page})

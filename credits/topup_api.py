@@ -14,6 +14,7 @@ from clinics.api import ClinicApiView, form_data, refuse
 from clinics.idempotency import KeyUsedForAnother, body_digest
 from clinics.models import ApiToken, Clinic, Scope, User
 from clinics.surfaces import OWNER_AND_BILLING
+from clinics.throttles import ProgramThrottle, QuoteThrottle
 from credits.gateway import GatewayMisconfigured
 from credits.models import TopUp
 from credits.services import topups
@@ -50,6 +51,7 @@ class CreateRazorpayOrderApi(ClinicApiView):
 
     scope = Scope.CREDITS_TOPUP
     roles = BUYERS
+    throttle_classes = (ProgramThrottle, QuoteThrottle)
 
     def post(self, request: Request) -> Response:
         data, errors = form_data(cast("Mapping[str, Any]", request.data), TopUpForm)

@@ -1,5 +1,6 @@
 """Pages of buying credits: the choice, the payment, and what came of it."""
 
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from clinics.idempotency import KeyUsedForAnother
 from clinics.models import Clinic, User
+from clinics.throttles import wait_of_quote
 from credits.gateway import GatewayMisconfigured, is_razorpay
 from credits.models import TopUp
 from credits.portal import PortalPage
@@ -73,9 +75,12 @@ class TopUpPage(PaymentPage):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         form = TopUpForm(request.POST)
-        status = 400
+        status, retry_after = 400, 0
         if form.is_valid():
             fields = form.cleaned_data
+            if fields["promo_code"] and (wait := wait_of_quote(self.request.user.pk)):
+                form.add_error("promo_code", _("Too many promo codes at once. Please wait a minute."))
+                return self.refused(form, 429, ceil(wait))
             try:
                 top_up = topups.start(
                     clinic=self.request.clinic,
@@ -103,10 +108,14 @@ class TopUpPage(PaymentPage):
                 form.add_error(
                     None, _("The payment service does not answer. Nothing was charged; please try again.")
                 )
-                status = 503
+                status, retry_after = 503, RETRY_AFTER_SECONDS
+        return self.refused(form, status, retry_after)
+
+    def refused(self, form: TopUpForm, status: int, retry_after: int = 0) -> HttpResponse:
+        """The page with the form as it was typed; `retry_after` is in seconds."""
         response = self.render_to_response(self.get_context_data(form=form, top_up=None), status=status)
-        if status == 503:
-            response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        if retry_after:
+            response["Retry-After"] = str(retry_after)
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -20,6 +20,11 @@ class RazorpayWebhook(View):
 
     http_method_names = ("post", "options")
 
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = error(405, "method_not_allowed", "Events are sent by POST.")
+        response["Allow"] = "POST, OPTIONS"
+        return response
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         secrets = [secret for secret in settings.RAZORPAY_WEBHOOK_SECRETS if secret.strip()]
         if not secrets:

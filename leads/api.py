@@ -1,7 +1,7 @@
 """JSON routes of leads: the intake."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -11,7 +11,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clinics.api import ApiView, StrictJSONParser, form_data, refuse
+from clinics.api import ApiView, Refusal, StrictJSONParser, form_data, refuse
 from clinics.models import ApiToken, Partner, Scope
 from clinics.surfaces import caller_address
 from credits.services.ledger import (
@@ -52,32 +52,36 @@ class ContactClinicApi(ApiView):
                 address=None if partner else caller_address(request),
                 partner=partner,
             )
-        except BillingError as refusal:
-            self.refused(refusal)
+        except BillingError as problem:
+            raise refusal_of(problem) from problem
         return Response({"status": "success", "lead_id": delivery.lead_id}, status=201)
 
     def caller(self, request: Request, clinic_id: int) -> str:
         if isinstance(request.auth, ApiToken):
-            return f"token:{request.auth.digest[:32]}"
+            return token_caller(request.auth)
         django_request: HttpRequest = request._request
         return caller_of(django_request, clinic_id)
 
-    def refused(self, refusal: BillingError) -> NoReturn:
-        if isinstance(refusal, ClinicInactive):
-            refuse(404, "not_found", _("There is no such clinic."))
-        if isinstance(refusal, PackageNotOffered):
+
+def token_caller(token: ApiToken) -> str:
+    """Whose idempotency keys a program's are."""
+    return f"token:{token.digest[:32]}"
+
+
+def refusal_of(problem: BillingError) -> Refusal:
+    """What a program is told when an enquiry was not stored. Anything unforeseen is raised on."""
+    match problem:
+        case ClinicInactive():
+            return Refusal(404, "not_found", _("There is no such clinic."))
+        case PackageNotOffered():
             message = _("The clinic does not offer this package.")
-            refuse(400, "invalid", _("Some fields need another look."), {"package_id": [message]})
-        if isinstance(refusal, KeyReused):
-            refuse(409, "idempotency_key_reused", _("This key was used for another request."))
-        if isinstance(refusal, TooManyEnquiries):
-            refuse(
-                429,
-                "too_many_requests",
-                _("Too many enquiries at once."),
-                retry_after=FLOOD_RETRY_AFTER_SECONDS,
-            )
-        raise refusal
+            return Refusal(400, "invalid", _("Some fields need another look."), {"package_id": [message]})
+        case KeyReused():
+            return Refusal(409, "idempotency_key_reused", _("This key was used for another request."))
+        case TooManyEnquiries():
+            message = _("Too many enquiries at once.")
+            return Refusal(429, "too_many_requests", message, retry_after=FLOOD_RETRY_AFTER_SECONDS)
+    raise problem
 
 
 def partner_of(request: Request) -> Partner | None:

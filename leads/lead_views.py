@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_htmx.http import trigger_client_event
 
+from clinics.idempotency import KeyUsedForAnother
 from clinics.read_only import skipped_while_read_only
 from clinics.surfaces import ClinicRequest
 from clinics.views import PortalAction
@@ -108,6 +109,8 @@ class RecordAttempt(AttemptAction):
             record_attempt(lead=lead, by=request.user, **form.cleaned_data)
         except ContactNotVisible:
             return self.refused(_("The contact of this lead is hidden."), status=409)
+        except KeyUsedForAnother:
+            return self.refused(_("This key was used for another request."), status=409)
         if not request.headers.get("HX-Request"):
             messages.success(request, _("Your attempt is recorded."))
         return self.done(lead.pk)

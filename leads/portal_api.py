@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clinics.api import ClinicApiView, form_data, refuse
+from clinics.idempotency import KeyUsedForAnother
 from clinics.models import User
 from leads.models import ContactAttempt, Lead
 from leads.portal_forms import AttemptForm, OutcomeForm, StatusForm
@@ -33,6 +34,8 @@ STATUS_CODES: Final = {
 def checked(request: Request, form_class: type[Form]) -> dict[str, Any]:
     """What the form makes of a JSON object; ends the view with a 400 that names the fields."""
     data, errors = form_data(cast("Mapping[str, Any]", request.data), form_class)
+    if "idempotency_key" in form_class.base_fields and "Idempotency-Key" in request.headers:
+        data["idempotency_key"] = request.headers["Idempotency-Key"]
     form = form_class(data)
     if not form.is_valid() or errors:
         refuse(400, "invalid", _("Some fields need another look."), {**form.errors, **errors})
@@ -65,6 +68,8 @@ class RecordAttemptApi(ClinicApiView):
             attempt = record_attempt(lead=lead, by=cast("User", request.user), **asked)
         except ContactNotVisible:
             refuse(409, "contact_not_visible", _("The contact of this lead is hidden."))
+        except KeyUsedForAnother:
+            refuse(409, "idempotency_key_reused", _("This key was used for another request."))
         answer = {"status": "success", "attempt_id": attempt.pk, "outcome": attempt.outcome}
         return Response(answer, status=201)
 

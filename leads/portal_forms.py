@@ -8,7 +8,7 @@ from django.core.validators import RegexValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from clinics.form_fields import BIGGEST_ID, IdField
+from clinics.form_fields import BIGGEST_ID, IdempotencyKeyField, IdField
 from leads.models import ContactAttempt, Lead
 
 
@@ -35,6 +35,7 @@ class AttemptForm(forms.Form):
         required=False,
         empty_value=ContactAttempt.Outcome.OPENED,
     )
+    idempotency_key = IdempotencyKeyField()
 
 
 class OutcomeForm(forms.Form):

@@ -1,4 +1,4 @@
-"""Clinics, memberships, partners, tokens, notices and idempotency keys in the back office.
+"""Clinics, memberships, notices and idempotency keys in the back office.
 
 The clinic's page is registered by the site, which adds what its account says.
 """
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from clinics.admin.base import (
@@ -23,9 +22,9 @@ from clinics.admin.base import (
     badge,
 )
 from clinics.admin.invitation import InvitesOwners
-from clinics.models import ApiToken, Clinic, IdempotencyKey, Membership, Notice, Partner, User
+from clinics.admin.programs import masked
+from clinics.models import Clinic, IdempotencyKey, Membership, Notice, User
 from clinics.services.people import has_active_owner, lock_clinic
-from clinics.services.tokens import revoke_tokens
 from clinics.states import STATES
 from clinics.step_up import ask_again
 
@@ -224,79 +223,6 @@ class MembershipAdmin(BackOfficeAdmin[Membership]):
     @admin.display(description="State")
     def activity(self, membership: Membership) -> SafeString:
         return badge("In force", "good") if membership.is_active else badge("Ended")
-
-
-@admin.register(Partner)
-class PartnerAdmin(BackOfficeAdmin[Partner]):
-    list_display = ("name", "slug", "service_account", "is_active", "created_at")
-    list_filter = ("is_active",)
-    list_select_related = ("service_user",)
-    search_fields = ("name", "slug")
-    ordering = ("name",)
-    autocomplete_fields = ("service_user",)
-    fields = ("name", "slug", "service_user", "is_active")
-
-    @admin.display(description="Service user")
-    def service_account(self, partner: Partner) -> str:
-        return partner.service_user.email
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdmin[ApiToken]):
-    """Only the first characters of a token are known here. Revoked at once and for good, by an action."""
-
-    list_display = ("name", "holder", "beginning", "allows", "state", "created", "last_used_at")
-    list_select_related = ("clinic", "partner")
-    list_display_links = None
-    search_fields = ("name", "clinic__name", "clinic__slug", "partner__name")
-    ordering = ("-created",)
-    sortable_by = ()
-    fields = (
-        "name",
-        "holder",
-        "beginning",
-        "allows",
-        "state",
-        "created",
-        "expiry",
-        "last_used_at",
-        "revoked_at",
-    )
-    readonly_fields = ("holder", "beginning", "allows", "state")
-    actions = ("revoke",)
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("clinics.change_apitoken")
-
-    @admin.action(description="Revoke the selected tokens, for good", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        assert isinstance(request.user, User)
-        count = revoke_tokens(tokens=queryset, by=request.user)
-        messages.success(request, f"Revoked: {count}.")
-
-    @admin.display(description="Of")
-    def holder(self, token: ApiToken) -> str:
-        return str(token.clinic or token.partner)
-
-    @admin.display(description="Token")
-    def beginning(self, token: ApiToken) -> str:
-        return masked(token.token_key)
-
-    @admin.display(description="Allows")
-    def allows(self, token: ApiToken) -> str:
-        return ", ".join(token.scopes)
-
-    @admin.display(description="State")
-    def state(self, token: ApiToken) -> SafeString:
-        if token.revoked_at is not None:
-            return badge("Revoked", "bad")
-        if token.expiry is not None and token.expiry <= timezone.now():
-            return badge("Expired")
-        return badge("In force", "good")
-
-
-def masked(text: str) -> str:
-    return f"{text[:4]}••••"
 
 
 @admin.register(Notice)

@@ -35,7 +35,7 @@ def takes_evidence(view: View) -> Callable[..., HttpResponseBase]:
         except (TooManyFilesSent, TooManyFieldsSent, MultiPartParserError):
             return refused(request, 400, "invalid", _("The form arrived in a shape that can't be read."))
 
-    dispatch.most_multipart_bytes = MOST_BODY_BYTES  # type: ignore[attr-defined]
+    dispatch.most_body_bytes = {"multipart/form-data": MOST_BODY_BYTES}  # type: ignore[attr-defined]
     return dispatch
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -305,3 +306,26 @@ def test_taps_at_the_same_moment_are_one_attempt(funded_clinic: Clinic) -> None:
         thread.join()
 
     assert attempts() == [("call", "opened")] * len(leads)
+
+
+class TestUnderAKey:
+    def test_a_repeat_is_the_first_attempt_and_another_body_is_refused(
+        self, member: Client, lead: Lead, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr("leads.services.attempts.DOUBLE_TAP", timedelta(0))
+        key = {"idempotency-key": "tap-1"}
+
+        first, again = (tap(member, lead.pk, **key) for _ in range(2))
+        other = tap(member, lead.pk, {"kind": "whatsapp"}, **key)
+
+        assert (first.status_code, again.json()) == (201, first.json())
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+        assert attempts() == [("call", "opened")]
+
+    def test_what_was_refused_leaves_the_key_free(self, member: Client, clinic: Clinic) -> None:
+        held = deliver(clinic)
+        key = {"idempotency-key": "tap-1"}
+        assert tap(member, held.pk, **key).status_code == 409
+        factories.give_credits(clinic, 1000)
+
+        assert tap(member, held.pk, **key).status_code == 201

@@ -76,12 +76,15 @@ def test_what_it_may_do_is_what_was_ticked(owner: User) -> None:
     assert balance_with(secret) == 403
 
 
-def test_reading_leads_is_not_offered_while_no_route_asks_for_it(owner: User) -> None:
+def test_a_clinic_s_program_may_read_leads_but_hand_over_none(owner: User) -> None:
     client = browser_of(owner)
-    page = client.get(TOKENS).text
-    assert 'value="credits:read"' in page
-    assert "leads:read" not in page
-    assert client.post(TOKENS, form(scopes=["leads:read"])).status_code == 400
+    assert 'value="leads:write"' not in client.get(TOKENS).text
+
+    secret = make(client, scopes=["leads:read"])
+
+    headers = {"authorization": f"Bearer {secret}"}
+    assert Client().get("/api/clinic/leads", headers=headers).json()["leads"] == []
+    assert Client().get("/api/clinics", headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize(
