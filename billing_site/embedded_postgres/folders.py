@@ -22,7 +22,7 @@ SOCKET_NAME = ".s.PGSQL.5432"
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+@=:~-]+")
 SHORT_PARENT = Path("/tmp").resolve()  # noqa: S108 (what is made there is checked)
 OURS = re.compile(
-    r"data|data\.new.*|start\.lock|alive\.lock|server\.log.*|\.s\.PGSQL\..*|programs.*|\.?razorpay_sandbox\.json.*"
+    r"data|data\.new.*|start\.lock|alive\.lock|server\.log.*|\.s\.PGSQL\..*|programs.*|mails|\.?razorpay_sandbox\.json.*"
 )
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -89,7 +90,21 @@ def family_of(process: "subprocess.Popen[str]", home: Path) -> list[psutil.Proce
 
 def living(family: list[psutil.Process]) -> list[psutil.Process]:
     """Without those that are dead and wait for process 1 to notice."""
-    return [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+    return found
+
+
+def those_with(words: str, family: list[psutil.Process]) -> list[psutil.Process]:
+    found = []
+    for one in family:
+        with suppress(psutil.NoSuchProcess):  # the worker's connections come and go
+            if words in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 def ask(port: int, path: str) -> int | None:
@@ -125,7 +140,15 @@ def test_it_serves_the_demo_and_ctrl_c_leaves_no_process_behind(
     assert ask(port, "/clinics/sunrise") == 200
     assert f"http://127.0.0.1:{port}/" in output(tmp_path)
     assert servers(home)
-    assert len([one for one in family if "gunicorn" in str(one.cmdline())]) == 3
+    assert len(those_with("gunicorn", family)) == 3
+    assert len(those_with("manage.py worker", family)) == 1
+    assert f"Mails: http://127.0.0.1:{port}/local/mails" in output(tmp_path)
+    deadline = time.monotonic() + START_SECONDS
+    while not (mails := list((home / "mails").glob("*"))):  # the demo's clinics are told of their leads
+        assert time.monotonic() < deadline, output(tmp_path)
+        time.sleep(0.1)
+    assert f"http://127.0.0.1:{port}/" in mails[0].read_text(errors="replace")
+    assert ask(port, "/local/mails") == 200
 
     process.send_signal(signal.SIGINT)
 
@@ -261,10 +284,13 @@ def test_credits_are_bought_at_the_sandbox_whose_orders_outlive_a_restart(
         time.sleep(0.1)
 
 
-def test_with_another_razorpay_named_no_sandbox_is_started(run: Run, port: int, tmp_path: Path) -> None:
-    process = run(port, RAZORPAY_API_URL="https://api.razorpay.com")
+def test_with_another_razorpay_and_mail_server_named_none_of_ours_is_used(
+    run: Run, port: int, tmp_path: Path
+) -> None:
+    process = run(port, RAZORPAY_API_URL="https://api.razorpay.com", EMAIL_URL="dummymail://")
     wait_for("finance2@staff.example", process, tmp_path)
 
     commands = [str(one.cmdline()) for one in psutil.Process(process.pid).children(recursive=True)]
     assert not any("razorpay_sandbox" in command for command in commands)
     assert "sandbox" not in output(tmp_path)
+    assert "Mails:" not in output(tmp_path)

@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import environ
 from django.conf import settings
@@ -35,7 +37,9 @@ HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.2
+WORKER_GRACE_SECONDS: Final = 5
 SANDBOX_STATE: Final = "razorpay_sandbox.json"
+MAILS_PAGE: Final = "/local/mails"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -86,14 +90,36 @@ def local_razorpay() -> LocalRazorpay | None:
         return LocalRazorpay(int(probe.getsockname()[1]))
 
 
+def mail_folder() -> Path | None:
+    """Where mails go as files, for the page that shows them; beside the database they tell of. None: EMAIL_URL says
+    where."""
+    if os.environ.get("EMAIL_URL"):
+        return None
+    beside: Path = (
+        settings.BASE_DIR / ".mails" if settings.DATABASE_URL else settings.EMBEDDED_POSTGRES_DIR / "mails"
+    )
+    return beside.resolve()
+
+
+def local_addresses(port: int) -> dict[str, str]:
+    """Where links in mails lead, and where mails go, unless the environment says so."""
+    folder = mail_folder()
+    mails = {} if folder is None else {"EMAIL_URL": f"filemail://{quote(str(folder))}"}
+    site = {} if os.environ.get("SITE_URL") else {"SITE_URL": f"http://{HOST}:{port}"}
+    return {**mails, **site}
+
+
 def children(port: int, razorpay: LocalRazorpay | None) -> list[Child]:
     """What runs beside the database, in the order of starting; stopped the other way round."""
     gunicorn = [sys.executable, "-m", "gunicorn", "billing_site.wsgi", "--bind", f"{HOST}:{port}"]
     size = ["--worker-class", "gthread", "--workers", "2", "--threads", "4"]
     # Its control socket lies in the home folder by default, where a second server would take it over.
     manners = ["--graceful-timeout", "5", "--no-control-socket"]
-    web_server = Child("web server", [*gunicorn, *size, *manners], razorpay.variables() if razorpay else {})
-    return [web_server, *([razorpay.child(port)] if razorpay else [])]
+    variables = {**local_addresses(port), **(razorpay.variables() if razorpay else {})}
+    web_server = Child("web server", [*gunicorn, *size, *manners], variables)
+    grace = ["--grace", str(WORKER_GRACE_SECONDS)]
+    worker = Child("worker", [sys.executable, "manage.py", "worker", *grace], variables)
+    return [web_server, worker, *([razorpay.child(port)] if razorpay else [])]
 
 
 class Stopped(KeyboardInterrupt):
@@ -138,7 +164,7 @@ class Family:
 
 
 class Command(BaseCommand):
-    help = "Runs everything on this machine, with DEBUG on: database, demo, web server, Razorpay sandbox."
+    help = "Runs everything on this machine, with DEBUG on: database, demo, web server, worker, Razorpay sandbox."
     requires_system_checks = ()  # the first question is whether DEBUG is on
     demo = False  # whether the demo's clinics are there
     razorpay: LocalRazorpay | None = None
@@ -166,6 +192,8 @@ class Command(BaseCommand):
         if not Clinic.objects.exists():
             call_command("seed_demo", verbosity=0)  # the sign-ins are shown when all is up
         self.demo = Clinic.objects.filter(slug__in=[SUNRISE.facts["slug"], LOTUS.facts["slug"]]).exists()
+        if (mails := mail_folder()) is not None:
+            mails.mkdir(mode=0o700, parents=True, exist_ok=True)
         connections.close_all()  # the children make their own
 
     def supervise(self, port: int) -> None:
@@ -197,6 +225,8 @@ class Command(BaseCommand):
             pages += [
                 f"No real money: payments go to a Razorpay sandbox at {self.razorpay.url} (docs/razorpay_sandbox.md)."
             ]
+        if mail_folder() is not None:
+            pages += [f"Mails: http://{HOST}:{port}{MAILS_PAGE}"]
         if self.demo:
             pages += [f"A patient's view: http://{HOST}:{port}/clinics/{SUNRISE.facts['slug']}", sign_ins()]
         self.say("\n" + "\n".join(pages) + "\n")

@@ -2,14 +2,12 @@
 
 from argparse import ArgumentParser
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import OperationalError
-from django.db.models import Q
 
-from credits.management.clinic_command import ClinicCommand, LedgerClock, is_busy
+from credits.management.clinic_command import ClinicCommand, is_busy
 from credits.models import BillingRules
 from credits.services.ledger import BillingService, LeadNotFound
 from leads.models import Lead
@@ -36,17 +34,8 @@ class Command(ClinicCommand):
             self.stdout.write(release_by_hand(lead))
 
     def due_clinics(self) -> Iterable[int]:
-        youngest = LedgerClock() - timedelta(hours=BillingRules.objects.get().auto_release_hours)
-        return (
-            Lead.objects.held()
-            .exclude(held_reason=Lead.HeldReason.REVIEW)
-            .filter(
-                Q(clinic__credit_account__auto_release=True) | Q(held_reason=Lead.HeldReason.BUSY),
-                created_at__gte=youngest,
-            )
-            .values_list("clinic_id", flat=True)
-            .distinct()
-        )
+        """Not each clinic with held leads: those that nothing can be done for are left alone."""
+        return BillingService.clinics_to_release()
 
     def treat(self, clinic_id: int) -> int:
         """In batches, each a transaction, so that a long queue does not lock the account for long."""
