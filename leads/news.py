@@ -60,6 +60,7 @@ class LeadNews(PortalPage):
     """
 
     form: NewsForm
+    is_linked_to = False  # its `clinic` is the one whose inbox stands open in a tab
 
     def accounts(self) -> QuerySet[CreditAccount]:
         return inbox_accounts(super().accounts())

@@ -127,7 +127,7 @@ SUNRISE: Final = DemoClinic(
         Purchase(89, 5_000, 500),
         Purchase(44, 5_000, 500),
         Purchase(9, 1_000, 0),
-        Purchase(1, 5_000, 500),
+        Purchase(2, 5_000, 500),
     ),
     patients=(
         Patient(name="Asha Patel", phone="+919876540101", offer=0, city="Ahmedabad", status="converted"),

@@ -10,7 +10,7 @@ from typing import Final
 
 from django.contrib.auth.models import Group
 from django.db.models import OuterRef, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 
 from billing_site.demo.cast import Case, DemoClinic, Offer, Patient, Person, Purchase
 from billing_site.demo.history import arrivals
@@ -25,6 +25,7 @@ from leads.services.intake import current_notice
 from leads.services.openings import open_lead
 
 NEW_NOTICES: Final = 3  # those that nobody has looked at yet
+MAILED_NOTICES: Final = 2  # of the first clinic, to each of its members
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +186,13 @@ def buy(by: User, bought: Purchase, key: str, at: datetime) -> None:
 
 
 def notices_were_seen() -> None:
-    """By everybody, but for the newest few."""
+    """By everybody, but for the newest few; fewer still are mailed: a newcomer sees some mails, not hundreds."""
     older = Notice.objects.filter(clinic=OuterRef("clinic")).order_by("-pk").values("pk")
     last_seen = Subquery(older[NEW_NOTICES : NEW_NOTICES + 1])
     Membership.objects.update(notices_seen_up_to=Coalesce(last_seen, 0))
+    first = Clinic.objects.earliest("pk")
+    mailed = Notice.objects.filter(clinic=first).order_by("-pk").values_list("pk", flat=True)[:MAILED_NOTICES]
+    Notice.objects.exclude(pk__in=list(mailed)).update(sent_at=Now())
 
 
 def make_package(clinic: Clinic, offer: Offer) -> TreatmentPackage:

@@ -1,5 +1,7 @@
-"""GET, POST /clinic/settings/alerts: what the member wants to hear of."""
+"""GET, POST /clinic/settings/alerts: what the member wants to hear of, and where."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django import forms
@@ -11,11 +13,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinics.models import AlertPreference, Membership, Notice
+from clinics.models.outbox import DAILY_DIGEST
 from credits.settings_pages import SettingsPage
 
 # In the order of the page; each kind under what it is about.
 GROUPS: Final[tuple[tuple[str | Promise, tuple[Notice.Kind, ...]], ...]] = (
-    (gettext_lazy("Leads"), (Notice.Kind.LEAD_DELIVERED, Notice.Kind.LEAD_HELD)),
+    (
+        gettext_lazy("Leads"),
+        (Notice.Kind.LEAD_DELIVERED, Notice.Kind.LEAD_HELD, Notice.Kind.LEAD_WITHDRAWN),
+    ),
     (gettext_lazy("Disputes"), (Notice.Kind.DISPUTE_ASKED, Notice.Kind.DISPUTE_DECIDED)),
     (
         gettext_lazy("Credits"),
@@ -31,20 +37,41 @@ KINDS: Final = tuple(kind for _label, kinds in GROUPS for kind in kinds)
 HELP: Final[dict[str, str | Promise]] = {
     "lead_delivered": gettext_lazy("A patient's enquiry reached you, charged or free."),
     "lead_held": gettext_lazy("An enquiry waits for credits, your limits, a pause or a check."),
+    "lead_withdrawn": gettext_lazy("A patient took their enquiry back: nobody may call them any more."),
     "dispute_asked": gettext_lazy("We need an answer from you before we can decide."),
     "dispute_decided": gettext_lazy("Credits came back, or why they did not."),
     "payment_credited": gettext_lazy("Credits you bought are on your balance."),
     "low_balance": gettext_lazy("Your balance fell below an amount you chose."),
     "budget_reached": gettext_lazy("The first lead of a day or month that your limits hold."),
     "credits_expiring": gettext_lazy("30 and 7 days before bonus credits expire."),
+    DAILY_DIGEST: gettext_lazy("Each morning what came in, what it cost, and what waits for you."),
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One kind and where it is wanted; a summary is told by e-mail alone."""
+
+    kind: str
+    name: str | Promise
+    help: str | Promise
+    in_portal: bool
+    by_email: bool
+    is_mail_only: bool = False
+
+
 class AlertsForm(forms.Form):
-    """The kinds that the member wants to see in the portal."""
+    """The kinds that the member wants to see in the portal, and those that they want mails of."""
 
     in_portal = forms.MultipleChoiceField(
         choices=[(kind.value, kind.label) for kind in KINDS], required=False
+    )
+    by_email = forms.MultipleChoiceField(
+        choices=[
+            *((kind.value, kind.label) for kind in KINDS),
+            (DAILY_DIGEST, gettext_lazy("Daily summary")),
+        ],
+        required=False,
     )
 
 
@@ -55,34 +82,54 @@ class Alerts(SettingsPage):
     url_name = "clinic_alerts"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.page(wanted_by(self.request.membership))
+        return self.page()
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = AlertsForm(request.POST)
         if not form.is_valid():
-            return self.page(wanted_by(self.request.membership), errors=form.errors["in_portal"], status=400)
-        choose(self.request.membership, set(form.cleaned_data["in_portal"]))
+            return self.page(errors=[text for texts in form.errors.values() for text in texts], status=400)
+        wanted = form.cleaned_data
+        choose(self.request.membership, in_portal=set(wanted["in_portal"]), by_email=set(wanted["by_email"]))
         messages.success(request, _("Your choice is saved."))
         return HttpResponseRedirect(reverse(self.url_name), status=303)
 
-    def page(self, wanted: set[str], *, errors: Any = (), status: int = 200) -> HttpResponse:
+    def page(self, *, errors: Any = (), status: int = 200) -> HttpResponse:
+        preferences = preferences_of(self.request.membership)
         groups = [
-            (label, [(kind.value, kind.label, HELP[kind.value], kind.value in wanted) for kind in kinds])
+            (label, [choice_of(kind.value, kind.label, preferences) for kind in kinds])
             for label, kinds in GROUPS
         ]
-        return self.render_to_response(self.get_context_data(groups=groups, errors=errors), status=status)
+        summary = choice_of(DAILY_DIGEST, _("Daily summary"), preferences, is_mail_only=True)
+        groups.append((_("Summary"), [summary]))
+        context = self.get_context_data(groups=groups, errors=errors, mailbox=self.request.user.email)
+        return self.render_to_response(context, status=status)
 
 
-def wanted_by(membership: Membership) -> set[str]:
-    unwanted = AlertPreference.objects.filter(membership=membership, in_portal=False)
-    return {kind.value for kind in KINDS} - set(unwanted.values_list("kind", flat=True))
+def preferences_of(membership: Membership) -> dict[str, AlertPreference]:
+    return {one.kind: one for one in AlertPreference.objects.filter(membership=membership)}
 
 
-def choose(membership: Membership, kinds: set[str]) -> None:
-    """All kinds of the page at once, in one statement; what is chosen about e-mail stays."""
+def choice_of(
+    kind: str, name: str | Promise, preferences: Mapping[str, AlertPreference], *, is_mail_only: bool = False
+) -> Choice:
+    chosen = preferences.get(kind) or AlertPreference(kind=kind)  # without a row: everywhere
+    return Choice(kind, name, HELP[kind], chosen.in_portal, chosen.by_email, is_mail_only)
+
+
+def choose(membership: Membership, *, in_portal: set[str], by_email: set[str]) -> None:
+    """All kinds of the page at once, in one statement."""
     chosen = [
-        AlertPreference(membership=membership, kind=kind, in_portal=kind.value in kinds) for kind in KINDS
+        AlertPreference(
+            membership=membership,
+            kind=kind,
+            in_portal=kind in in_portal or kind == DAILY_DIGEST,
+            by_email=kind in by_email,
+        )
+        for kind in (*(kind.value for kind in KINDS), DAILY_DIGEST)
     ]
     AlertPreference.objects.bulk_create(
-        chosen, update_conflicts=True, unique_fields=["membership", "kind"], update_fields=["in_portal"]
+        chosen,
+        update_conflicts=True,
+        unique_fields=["membership", "kind"],
+        update_fields=["in_portal", "by_email"],
     )

@@ -12,8 +12,17 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from clinics.models import Clinic, Notice
+from credits.services.held import REASONS
 from disputes.models import LeadDispute
 from leads.models import Lead
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an owner or billing can do about it, before they look at it."""
+
+    label: str
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,7 @@ class Text:
     title: str
     below: str
     href: str
+    step: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +70,18 @@ def _lead_facts(lead: Lead | None) -> str:
     """What it is about, where from, what it costs (a free one nothing): never who."""
     if lead is None:
         return ""
-    cost = "" if lead.delivery_state == Lead.DeliveryState.FREE else _money(lead.cost)
-    return " · ".join(filter(None, (lead.wanted, lead.city, cost)))
+    return " · ".join(filter(None, (lead.wanted or _("No treatment named"), lead.city, _cost(lead))))
+
+
+def _cost(lead: Lead) -> str:
+    amount = {"amount": _money(lead.cost)}
+    match lead.delivery_state:
+        case Lead.DeliveryState.DELIVERED:
+            return _("charged %(amount)s") % amount
+        case Lead.DeliveryState.HELD:
+            return _("would cost %(amount)s") % amount
+        case _free_or_expired:
+            return ""
 
 
 def _lead_delivered(notice: Notice, facts: Facts) -> Text:
@@ -78,12 +98,48 @@ def _lead_delivered(notice: Notice, facts: Facts) -> Text:
 
 
 def _lead_held(notice: Notice, facts: Facts) -> Text:
-    lead = facts.leads.get(notice.data["lead_id"])
-    title = _("Lead %(lead)d is held: kept for you, nothing charged")
-    if lead is not None and lead.delivery_state != Lead.DeliveryState.HELD:
-        title = _("Lead %(lead)d was held when it arrived")
+    if notice.unique_key.startswith("review:"):
+        return _waiting_for_a_check()
     lead_id = notice.data["lead_id"]
-    return Text("hourglass", title % {"lead": lead_id}, _lead_facts(lead), _lead_page(lead_id))
+    lead = facts.leads.get(lead_id)
+    if lead is None or lead.delivery_state != Lead.DeliveryState.HELD:
+        title = _("Lead %(lead)d was held when it arrived") % {"lead": lead_id}
+        return Text("hourglass", title, _lead_facts(lead), _lead_page(lead_id))
+    title = _("Lead %(lead)d is held: kept for you, nothing charged") % {"lead": lead_id}
+    below = f"{REASONS[lead.held_reason]} · {_lead_facts(lead)}"
+    return Text("hourglass", title, below, _lead_page(lead_id), _step(lead.held_reason))
+
+
+def _waiting_for_a_check() -> Text:
+    """Told once for all that come in one hour: the lead it names is the first of them."""
+    return Text(
+        "hourglass",
+        _("Enquiries wait for your check"),
+        _("They look unusual. Deliver those that are real and refuse the others: those cost nothing."),
+        reverse("held_leads"),
+    )
+
+
+def _step(held_reason: str) -> Step | None:
+    match held_reason:
+        case "no_credits":
+            return Step(_("Buy credits"), reverse("credit_topup"))
+        case "budget":
+            return Step(_("Change limits"), reverse("clinic_limits"))
+        case "paused":
+            return Step(_("End the pause"), reverse("clinic_limits"))
+        case "frozen":
+            return Step(_("Get help"), reverse("clinic_support"))
+        case _busy:  # nothing to do but wait a moment
+            return None
+
+
+def _lead_withdrawn(notice: Notice, facts: Facts) -> Text:
+    lead_id = notice.data["lead_id"]
+    title = _("The patient of lead %(lead)d withdrew: please do not call, and erase what you noted")
+    return Text(
+        "user-x", title % {"lead": lead_id}, _lead_facts(facts.leads.get(lead_id)), _lead_page(lead_id)
+    )
 
 
 def _dispute_page(notice: Notice) -> str:
@@ -121,7 +177,8 @@ def _payment_credited(notice: Notice, facts: Facts) -> Text:
 def _low_balance(notice: Notice, facts: Facts) -> Text:
     amounts = {"threshold": _money(notice.data["threshold"]), "balance": _money(notice.data["balance"])}
     title = _("Your balance fell below %(threshold)s") % amounts
-    return Text("triangle-alert", title, _("It was %(balance)s then.") % amounts, reverse("credit_topup"))
+    below, there = _("It was %(balance)s then.") % amounts, reverse("credit_topup")
+    return Text("triangle-alert", title, below, there, Step(_("Buy credits"), there))
 
 
 def _budget_reached(notice: Notice, facts: Facts) -> Text:
@@ -150,6 +207,7 @@ def _credits_expiring(notice: Notice, facts: Facts) -> Text:
 TEXTS: Final[dict[str, Callable[[Notice, Facts], Text]]] = {
     "lead_delivered": _lead_delivered,
     "lead_held": _lead_held,
+    "lead_withdrawn": _lead_withdrawn,
     "dispute_asked": _dispute_asked,
     "dispute_decided": _dispute_decided,
     "payment_credited": _payment_credited,

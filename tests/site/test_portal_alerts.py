@@ -1,4 +1,4 @@
-"""/clinic/settings/alerts: each member chooses for themselves what the portal tells them."""
+"""/clinic/settings/alerts: each member chooses for themselves what the portal tells them, and what is mailed."""
 
 import re
 
@@ -8,10 +8,12 @@ from django.test import Client
 from billing_site.portal.alerts import HELP, KINDS
 from billing_site.portal.notice_texts import TEXTS
 from clinics.models import AlertPreference, Clinic, Membership, Notice
+from clinics.models.outbox import DAILY_DIGEST
 from tests.factories import deliver, member_of
 
 pytestmark = pytest.mark.django_db
 PAGE = "/clinic/settings/alerts"
+ALL = set(Notice.Kind.values)
 
 
 @pytest.fixture
@@ -20,22 +22,23 @@ def desk(client: Client, clinic: Clinic) -> Client:
     return client
 
 
-def ticked(client: Client) -> set[str]:
+def ticked(client: Client, name: str = "in_portal") -> set[str]:
     page = client.get(PAGE).content.decode()
-    boxes = re.findall(r'<input [^>]*name="in_portal" value="(\w+)"[^>]*?( checked)?>', page)
-    assert len(boxes) == len(KINDS)
+    boxes = re.findall(rf'<input [^>]*name="{name}" value="(\w+)"[^>]*?( checked)?>', page)
+    assert len(boxes) == len(KINDS) + (name == "by_email")
     return {kind for kind, is_ticked in boxes if is_ticked}
 
 
 def test_every_kind_of_notice_can_be_chosen_and_is_explained() -> None:
     assert set(KINDS) == set(Notice.Kind)
-    assert set(HELP) == set(Notice.Kind.values) == set(TEXTS)
+    assert set(HELP) == {*Notice.Kind.values, DAILY_DIGEST}
+    assert set(TEXTS) == ALL
 
 
 def test_what_is_switched_off_is_neither_shown_nor_counted_until_it_is_on_again(
     desk: Client, clinic: Clinic
 ) -> None:
-    assert ticked(desk) == set(Notice.Kind.values)
+    assert ticked(desk) == ALL
     deliver(clinic, 1)
 
     answer = desk.post(PAGE, {"in_portal": ["lead_delivered", "dispute_asked"]})
@@ -48,18 +51,29 @@ def test_what_is_switched_off_is_neither_shown_nor_counted_until_it_is_on_again(
     assert "dot-count" in desk.get(PAGE).content.decode()
 
 
-def test_it_is_the_members_own_choice_and_leaves_e_mail_alone(desk: Client, clinic: Clinic) -> None:
-    mine, others = Membership.objects.get(), member_of(clinic, "owner").memberships.get()
-    AlertPreference.objects.create(membership=mine, kind="lead_held", by_email=False)
+def test_mails_are_chosen_beside_it_and_the_daily_summary_too(desk: Client) -> None:
+    assert ticked(desk, "by_email") == {*ALL, DAILY_DIGEST}
+
+    desk.post(PAGE, {"in_portal": ["lead_held"], "by_email": ["low_balance"]})
+    assert (ticked(desk), ticked(desk, "by_email")) == ({"lead_held"}, {"low_balance"})
+
+    desk.post(PAGE, {"in_portal": ["lead_held"], "by_email": [DAILY_DIGEST]})
+    assert ticked(desk, "by_email") == {DAILY_DIGEST}
+    assert AlertPreference.objects.count() == len(KINDS) + 1
+
+
+def test_it_is_the_members_own_choice(desk: Client, clinic: Clinic) -> None:
+    others = member_of(clinic, "owner").memberships.get()
 
     desk.post(PAGE, {})
 
     assert not AlertPreference.objects.filter(membership=others).exists()
-    assert AlertPreference.objects.get(membership=mine, kind="lead_held").by_email is False
-    assert AlertPreference.objects.filter(membership=mine, by_email=True).count() == len(KINDS) - 1
+    assert Membership.objects.count() == 2
 
 
+@pytest.mark.parametrize("name", ["in_portal", "by_email"])
 @pytest.mark.parametrize("kind", ["moon_landing", "\x00", "x" * 5000])
-def test_nonsense_is_refused_and_changes_nothing(desk: Client, kind: str) -> None:
-    assert desk.post(PAGE, {"in_portal": ["lead_held", kind]}).status_code == 400
+def test_nonsense_is_refused_and_changes_nothing(desk: Client, name: str, kind: str) -> None:
+    assert desk.post(PAGE, {name: ["lead_held", kind]}).status_code == 400
+    assert desk.post(PAGE, {"in_portal": [DAILY_DIGEST]}).status_code == 400
     assert not AlertPreference.objects.exists()
