@@ -29,6 +29,7 @@ ITEMS: Final = (
     Item("clinic_limits", _("Limits"), "gauge", OWNER_AND_BILLING),
     Item("clinic_alerts", _("Alerts"), "bell-ring"),
     Item("clinic_tokens", _("Programs"), "key-round", OWNER),
+    Item("clinic_webhooks", _("Webhooks"), "webhook", OWNER),
     Item("clinic_security", _("You"), "user-round"),
     Item("clinic_support", _("Help"), "life-buoy"),
 )

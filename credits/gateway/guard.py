@@ -18,9 +18,7 @@ def refuse_inside_transaction(call: str) -> None:
     for connection in connections.all(initialized_only=True):
         opened = [block for block in connection.atomic_blocks if not getattr(block, "_from_testcase", False)]
         by_hand = (
-            connection.connection is not None
-            and not connection.in_atomic_block
-            and not connection.get_autocommit()
+            connection.connection is not None and not connection.in_atomic_block and not connection.autocommit
         )
         if opened or by_hand:
             raise GatewayCallInsideTransaction(f"{call} while a transaction is open on {connection.alias!r}")

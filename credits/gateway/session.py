@@ -4,7 +4,6 @@ What the SDK does by itself: no timeout, a CA bundle of 2015, redirects that tur
 proxies from the environment, TypeError on odd error bodies, and print() on each network error.
 """
 
-import email.utils
 import json
 import ssl
 import time
@@ -14,6 +13,8 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
+
+from clinics.retry_after import seconds_to_wait
 
 from .errors import (
     BODY_KEPT,
@@ -136,18 +137,6 @@ def read_answer(response: requests.Response, value: object, body: bytes) -> Answ
         retry_after=seconds_to_wait(response.headers.get("Retry-After")),
         body=body[: BODY_KEPT * 4].decode("utf-8", "replace")[:BODY_KEPT],
     )
-
-
-def seconds_to_wait(header: str | None) -> float | None:
-    """Retry-After as seconds, from seconds or a date; None when missing or unreadable."""
-    if header is None:
-        return None
-    if header.strip().isascii() and header.strip().isdigit():
-        return float(header[:12])
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
 
 
 def failure(call: str, answer: Answer) -> GatewayError:
