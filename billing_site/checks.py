@@ -17,6 +17,13 @@ from django.db import DatabaseError, connections
 from credits.gateway import checkout_problems, configuration_problems
 
 SHORTEST_SECRET = 32
+MAILS_STAY_HERE = frozenset({"console", "dummy", "filebased", "locmem"})
+RATES = (
+    "API_REQUESTS_PER_MINUTE",
+    "LEADS_PER_ADDRESS_PER_MINUTE",
+    "QUOTES_PER_MINUTE",
+    "SCHEMA_READS_PER_ADDRESS_PER_MINUTE",
+)
 NOT_SECRETS = frozenset({"", "none", "null", "changeme", "secret"})
 
 
@@ -36,6 +43,18 @@ def secret_key_is_a_secret(app_configs: Any, **kwargs: Any) -> list[CheckMessage
         return []
     problem = secret_problem("SECRET_KEY", settings.SECRET_KEY)
     return [problem] if problem else []
+
+
+@register(Tags.security)
+def seal_key_is_a_secret(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Of its own: whoever may change the secret key of a web server could seal what they edited."""
+    if environ.Env().bool("DEBUG", default=False):
+        return []
+    if problem := secret_problem("SEAL_KEY", settings.SEAL_KEY):
+        return [problem]
+    if settings.SEAL_KEY == settings.SECRET_KEY:
+        return [Error("SEAL_KEY is the SECRET_KEY", hint="See .env.example.", id="billing_site.E010")]
+    return []
 
 
 @register(Tags.security)
@@ -79,6 +98,37 @@ def gateway_is_set_up(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not debug and settings.RAZORPAY_KEY_ID.startswith("rzp_test_"):
         problems.append("RAZORPAY_KEY_ID is a test key: payments would not be real")
     return [Error(problem, hint="See .env.example.", id="billing_site.E007") for problem in problems]
+
+
+@register(Tags.security)
+def links_in_mails_lead_here(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A mail is written where no request says what we are called."""
+    if environ.Env().bool("DEBUG", default=False) or settings.SITE_URL.startswith("https://"):
+        return []
+    problem = "SITE_URL is not an https:// address: the links in mails would lead nowhere"
+    return [Error(problem, hint="See .env.example.", id="billing_site.E011")]
+
+
+@register(Tags.security)
+def mails_leave(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A mail that is printed counts as sent: it would be lost, with its recipient's address in a log."""
+    if environ.Env().bool("DEBUG", default=False):
+        return []
+    backend = settings.EMAIL_CONFIG["EMAIL_BACKEND"].removeprefix("django.core.mail.backends.")
+    if backend.partition(".")[0] not in MAILS_STAY_HERE:
+        return []
+    return [Error("EMAIL_URL names no mail server", hint="See .env.example.", id="billing_site.E012")]
+
+
+@register(Tags.security)
+def limits_let_somebody_in(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if environ.Env().bool("DEBUG", default=False):
+        return []
+    return [
+        Error(f"{name} is below 1", hint="See .env.example.", id="billing_site.E013")
+        for name in RATES
+        if getattr(settings, name) < 1
+    ]
 
 
 @register(Tags.database, deploy=True)
@@ -125,9 +175,13 @@ def refuse_unsafe_start() -> None:
     """
     found = [
         *secret_key_is_a_secret(None),
+        *seal_key_is_a_secret(None),
         *staff_need_a_second_factor(None),
         *evidence_is_private(None),
         *gateway_is_set_up(None),
+        *links_in_mails_lead_here(None),
+        *mails_leave(None),
+        *limits_let_somebody_in(None),
     ]
     if not environ.Env().bool("DEBUG", default=False):
         with suppress(DatabaseError):

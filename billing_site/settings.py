@@ -26,6 +26,9 @@ environ.Env.read_env(BASE_DIR / ".env")
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # what was signed or encrypted before
+# What day seals are made with (credits/services/seals.py), and the keys before it, newest first, that still read them.
+SEAL_KEY = env.str("SEAL_KEY", default="") or (SECRET_KEY if DEBUG else "")
+SEAL_KEY_FALLBACKS = env.list("SEAL_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -49,6 +52,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "rest_framework",
+    "drf_spectacular",
     "knox",
     "phonenumber_field",
     "crispy_forms",
@@ -59,6 +63,7 @@ INSTALLED_APPS = [
     "lucide",
     "csp",
     "django_structlog",
+    "procrastinate.contrib.django",
     "pgtrigger",
 ]
 
@@ -85,6 +90,7 @@ MIDDLEWARE = [
     "billing_site.second_factor.StaffSecondFactorMiddleware",
 ]
 
+CSRF_FAILURE_VIEW = "clinics.surfaces.forbidden_by_csrf"
 ROOT_URLCONF = "billing_site.urls"
 WSGI_APPLICATION = "billing_site.wsgi.application"
 APPEND_SLASH = False  # the seed's routes have no trailing slash
@@ -196,6 +202,9 @@ EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 if EMAIL_CONFIG["EMAIL_FILE_PATH"]:  # of filemail:///var/mails the reader drops the first slash of the path
     EMAIL_CONFIG["EMAIL_FILE_PATH"] = "/" + EMAIL_CONFIG["EMAIL_FILE_PATH"].lstrip("/")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 20  # seconds; a mail server that says nothing keeps the others' mails waiting
+# Where people find us: what stands before the path of every link in a mail.
+SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000" if DEBUG else "").rstrip("/")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Clinic Credits <no-reply@clinic-credits.example>")
 
 # --- programs -------------------------------------------------------------------------------------
@@ -208,9 +217,23 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "UNICODE_JSON": True,
+    "DEFAULT_SCHEMA_CLASS": "billing_site.openapi.generator.OperationSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Clinic Credits API",
+    "DESCRIPTION": "Partners hand over enquiries; clinics' own systems read their leads and credits.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": "/"}],
+    "DEFAULT_GENERATOR_CLASS": "billing_site.openapi.generator.Generator",
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # also of all text fields beside files
 DATA_UPLOAD_MAX_NUMBER_FILES = 20
+
+# --- jobs -----------------------------------------------------------------------------------------
+PROCRASTINATE_IMPORT_PATHS = ["billing_site.jobs.tasks"]
+# Seconds: what the schedule missed while no worker ran is done by the next one, once, up to a day later.
+PROCRASTINATE_PERIODIC_DEFAULTS = {"max_delay": 26 * 3600}
 
 # --- files that clinics send with a dispute -------------------------------------------------------
 # Below no folder that a web server hands out; made at the first use, for this user alone.
@@ -295,6 +318,11 @@ if not DEBUG:
 # PRODUCT rule 9: past the hourly number an enquiry is stored and held for review; 429 only at flood level.
 LEADS_PER_ADDRESS_PER_HOUR = env.int("LEADS_PER_ADDRESS_PER_HOUR", default=5)
 LEADS_PER_ADDRESS_PER_MINUTE = env.int("LEADS_PER_ADDRESS_PER_MINUTE", default=60)
+# Requests a minute: of a program (one token of a clinic, or a partner without a limit of its own), price quotes of a
+# person, and of an address that reads the description of the API.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=300)
+QUOTES_PER_MINUTE = env.int("QUOTES_PER_MINUTE", default=30)
+SCHEMA_READS_PER_ADDRESS_PER_MINUTE = env.int("SCHEMA_READS_PER_ADDRESS_PER_MINUTE", default=60)
 # What a clinic may buy at once: whole rupees before tax, and the most that one payment can carry, tax included.
 TOP_UP_LEAST_PRICE = env.int("TOP_UP_LEAST_PRICE", default=1_000)
 TOP_UP_MOST_GROSS = env.int("TOP_UP_MOST_GROSS", default=500_000)
@@ -348,6 +376,7 @@ LOGGING = {
             ],
         }
     },
+    "loggers": {"procrastinate": {"level": "WARNING"}},  # two lines a job are no news
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

@@ -1,4 +1,4 @@
-"""Who of a clinic released or refused a held lead."""
+"""Who released or refused a held lead: of its clinic, or staff with a reason."""
 
 from typing import ClassVar
 
@@ -12,12 +12,12 @@ from credits.models import HeldLeadDecision
 class HeldLeadDecisionAdmin(SearchByNumber[HeldLeadDecision], ReadOnlyAdmin[HeldLeadDecision]):
     """What a lead waited for, what somebody decided, and what came of it."""
 
-    list_display = ("lead", "action", "held_reason", "outcome", "who", "decided_at")
+    list_display = ("lead", "action", "held_reason", "outcome", "reason_code", "who", "decided_at")
     list_select_related = ("lead", "decided_by")
     ordering = ("-pk",)
     search_help_text = "A row's number, or «lead 345»."
     search_words: ClassVar[dict[str, By]] = {"lead": By("lead_id", ("-pk",))}
-    fields = ("lead", "action", "held_reason", "outcome", "who", "decided_at")
+    fields = ("lead", "action", "held_reason", "outcome", "reason_code", "who", "decided_at")
     readonly_fields = ("outcome", "who")
 
     @admin.display(description="Became")

@@ -11,7 +11,9 @@ from tests.credits.accounts_doc import DOC, Section, Story, sections
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_are_clean")]
 
 SECTIONS = sections(DOC.read_text(encoding="utf-8"))
-FILES = (Path(settings.BASE_DIR) / "credits/sql" / name for name in ("events.sql", "delivery.sql"))
+FILES = (
+    Path(settings.BASE_DIR) / "credits/sql" / name for name in ("events.sql", "delivery.sql", "release.sql")
+)
 # What is called from outside runs as the owner; the steps inside it do not say so.
 EVENTS = {
     function.partition("(")[0]

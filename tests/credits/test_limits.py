@@ -16,7 +16,7 @@ from credits.models import BillingRules, CreditAccount
 from credits.services import held, limits
 from credits.services.ledger import BillingService
 from credits.services.limits import Limits
-from leads.models import Lead
+from leads.models import Lead, PricingTier, PricingVersion
 from tests.clock import Clock
 from tests.credits.books import account
 from tests.factories import deliver, deliver_many, give_credits, member_of
@@ -81,6 +81,24 @@ class TestThePage:
         assert "leads above ₹300 are always held. In the last 90 days these were 1 of 2 leads." in text
         assert "Your daily limit is below the price of a lead." in text
         assert "Your monthly limit" not in text
+
+    def test_the_dearest_lead_is_that_of_the_price_list_in_force(
+        self, member: Client, funded_clinic: Clinic
+    ) -> None:
+        for at, dearest in ((timezone.now(), 700), (timezone.now() + timedelta(days=1), 900)):
+            version = PricingVersion.objects.create(note="A test", effective_at=at)
+            PricingTier.objects.bulk_create(
+                [
+                    PricingTier(version=version, price_from=0, price_below=1000, credits=dearest),
+                    PricingTier(version=version, price_from=1000, price_below=None, credits=50),
+                ]
+            )
+
+        assert "The dearest lead costs ₹700 now." in text_of(member.get(PAGE))
+        save(member, daily_cap="699")
+        assert "Your daily limit is below the price of a lead." in text_of(member.get(PAGE))
+        save(member, daily_cap="700")
+        assert "Your daily limit is below" not in text_of(member.get(PAGE))
 
     def test_the_front_desk_may_not_come_in(self, client: Client, clinic: Clinic) -> None:
         client.force_login(member_of(clinic, "front_desk"))

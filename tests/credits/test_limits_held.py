@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from clinics.models import Clinic, User
 from credits.models import BillingRules, CreditAccount, HeldLeadDecision
@@ -19,6 +20,7 @@ from tests.pages import text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_are_clean")]
 PAGE = "/clinic/leads/held"
+DELIVER_ALL = "Deliver all that can be paid"
 
 
 def decide(client: Client, action: str, lead: Lead | None = None) -> Any:
@@ -49,7 +51,8 @@ class TestTheList:
         text = text_of(page)
         assert f"Lead {lead.pk}" in text
         assert "Surat · your credits did not reach" in text
-        assert "1 lead can be tried; it costs ₹180. Your balance is ₹0." in text
+        assert "None of these can be delivered now. Your balance is ₹0." in text
+        assert "1 lead waits for a check" in text
         assert "looks unusual" in text
         assert "Asha" not in text
         assert "98765" not in page.content.decode()
@@ -98,17 +101,97 @@ class TestTheList:
 def test_credits_are_offered_only_where_they_are_what_is_missing(
     member: Client, funded_clinic: Clinic
 ) -> None:
-    CreditAccount.objects.update(highest_cost=Decimal(50))
+    CreditAccount.objects.update(paused_at=timezone.now())
     deliver(funded_clinic, 1)
+    CreditAccount.objects.update(paused_at=None)
     buy = '<a class="btn btn-plain" href="/clinic/credits/topup">Buy credits</a>'
 
     with_credits = member.get(PAGE).content.decode()
+    CreditAccount.objects.update(paused_at=timezone.now())
     deliver_many(funded_clinic, range(2, 15))
+    CreditAccount.objects.update(paused_at=None)
     without = member.get(PAGE).content.decode()
 
-    assert "Deliver all that can be paid" in with_credits
+    assert DELIVER_ALL in with_credits
     assert buy not in with_credits
+    assert DELIVER_ALL in without
     assert buy in without
+
+
+def test_where_limits_hold_all_of_them_the_page_says_what_they_leave_and_leads_to_them(
+    member: Client, funded_clinic: Clinic
+) -> None:
+    CreditAccount.objects.update(daily_cap=Decimal(150))
+    deliver_many(funded_clinic, [1, 2, 3])
+
+    page = member.get(PAGE)
+
+    said = "None of these can be delivered now. Today's limit of ₹150 leaves ₹50. Your balance is ₹900."
+    assert said in text_of(page)
+    assert DELIVER_ALL not in page.content.decode()
+    change = '<a class="btn btn-primary" href="/clinic/settings/limits">Change limits</a>'
+    assert change in page.content.decode()
+    CreditAccount.objects.update(daily_cap=Decimal(200))
+    assert DELIVER_ALL in member.get(PAGE).content.decode()
+
+
+def test_where_credits_alone_are_missing_they_are_what_is_offered(member: Client, clinic: Clinic) -> None:
+    deliver(clinic, 1)
+
+    page = member.get(PAGE).content.decode()
+
+    assert DELIVER_ALL not in page
+    assert '<a class="btn btn-primary" href="/clinic/credits/topup">Buy credits</a>' in page
+
+
+class TestManyThatWaitForACheck:
+    def test_those_that_were_shown_are_refused_at_once_and_no_later_one(
+        self, member: Client, owner: User, funded_clinic: Clinic, other_clinic: Clinic
+    ) -> None:
+        foreign = deliver(other_clinic, 1, hold_for_review=True)
+        shown = [deliver(funded_clinic, phone, hold_for_review=True) for phone in (1, 2, 3)]
+        page = member.get(PAGE).content.decode()
+        [ids] = re.findall(r'name="lead_ids" value="([^"]+)"', page)
+        assert ids == ",".join(str(lead.pk) for lead in shown)
+        assert "3 leads wait for a check" in page
+        later = deliver(funded_clinic, 4, hold_for_review=True)
+        BillingService.release_lead(shown[0].pk, by=owner.pk)
+
+        data = {"action": "refuse_all", "lead_ids": f"{ids},{foreign.pk}"}
+        said = said_after(member, member.post(PAGE, data))
+
+        assert "2 leads are refused." in said
+        assert set(Lead.objects.held()) == {foreign, later}
+        refused = [(lead.pk, "refuse", "review", "expired", "") for lead in shown[1:]]
+        assert decisions()[1:] == refused
+        assert "None of these leads waits" in said_after(member, member.post(PAGE, data))
+        assert decisions()[1:] == refused
+
+    def test_they_are_folded_and_the_oldest_alone_where_there_are_too_many(
+        self, member: Client, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("credits.services.held.MOST_REFUSED", 2)
+        leads = [deliver(clinic, phone, hold_for_review=True) for phone in range(3)]
+
+        page = member.get(PAGE)
+
+        assert "3 leads wait for a check The oldest 2 are shown." in text_of(page)
+        assert f'name="lead_ids" value="{leads[0].pk},{leads[1].pk}"' in page.content.decode()
+        assert page.content.decode().count('<li id="lead-') == 2
+        assert "<details open" not in page.content.decode()
+
+    @pytest.mark.parametrize("ids", ["", "x", "1,", "1,,2", ",".join(["1"] * 201), "9" * 30])
+    def test_nonsense_refuses_nothing(self, member: Client, clinic: Clinic, ids: str) -> None:
+        assert member.post(PAGE, {"action": "refuse_all", "lead_ids": ids}).status_code == 400
+
+    def test_the_front_desk_may_not(self, client: Client, clinic: Clinic) -> None:
+        lead = deliver(clinic, 1, hold_for_review=True)
+        client.force_login(member_of(clinic, "front_desk"))
+
+        assert "Refuse all of these" not in text_of(client.get(PAGE))
+        answer = client.post(PAGE, {"action": "refuse_all", "lead_ids": str(lead.pk)})
+        assert answer.status_code == 403
+        assert list(Lead.objects.held()) == [lead]
 
 
 class TestOneLead:
@@ -230,7 +313,9 @@ def test_the_page_asks_the_same_number_of_questions_at_any_size(
     member: Client, clinic: Clinic, django_assert_max_num_queries: Any
 ) -> None:
     deliver_many(clinic, range(20), price=7000)
+    for phone in range(20, 25):
+        deliver(clinic, phone, hold_for_review=True)
     member.get(PAGE)  # the counts that are cached
 
-    with django_assert_max_num_queries(9):  # two make a savepoint, which there is in a test alone
+    with django_assert_max_num_queries(10):  # two make a savepoint, which there is in a test alone
         member.get(PAGE)

@@ -8,7 +8,7 @@ import pytest
 from django.db import ProgrammingError, connection, connections, transaction
 from psycopg.errors import InsufficientPrivilege
 
-from billing_site.rights import BEHIND_THE_DOOR, DELETABLE, DOOR, UPDATABLE_COLUMNS
+from billing_site.rights import BEHIND_THE_DOOR, DELETABLE, DOOR, JOB_QUEUE, UPDATABLE_COLUMNS
 from clinics.models import Clinic
 from credits.services.ledger import BillingService
 from tests.factories import deliver
@@ -116,7 +116,11 @@ def test_it_may_call_the_door_and_no_other_function() -> None:
         " WHERE pronamespace = 'public'::regnamespace"
     )
 
-    assert {name for name, callable_ in functions if callable_} == {*DOOR, *STEPS_FOR_TESTS}
+    assert {name for name, callable_ in functions if callable_} == {
+        *DOOR,
+        *JOB_QUEUE,
+        *STEPS_FOR_TESTS,
+    }
     assert {"ledger_open", "ledger_post", "delivery_decide"} <= {
         name for name, callable_ in functions if not callable_
     }

@@ -6,7 +6,11 @@ from pytest_django import Settings
 
 from billing_site.checks import (
     database_is_fit_for_money,
+    limits_let_somebody_in,
+    links_in_mails_lead_here,
+    mails_leave,
     refuse_unsafe_start,
+    seal_key_is_a_secret,
     secret_problem,
     staff_need_a_second_factor,
 )
@@ -46,6 +50,61 @@ def test_staff_without_a_second_factor_are_for_the_demo_alone(
     if refused:
         with pytest.raises(ImproperlyConfigured, match="STAFF_MFA_REQUIRED is off"):
             refuse_unsafe_start()
+
+
+@pytest.mark.parametrize(
+    ("debug", "url", "is_fine"),
+    [
+        ("off", "https://credits.example", True),
+        ("off", "", False),
+        ("off", "http://credits.example", False),
+        ("on", "", True),
+    ],
+)
+def test_links_in_mails_lead_to_the_site(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, debug: str, url: str, is_fine: bool
+) -> None:
+    monkeypatch.setenv("DEBUG", debug)
+    settings.SITE_URL = url
+
+    assert (links_in_mails_lead_here(None) == []) is is_fine
+
+
+@pytest.mark.parametrize(
+    ("debug", "backend", "is_fine"),
+    [("off", "smtp", True), ("off", "console", False), ("off", "filebased", False), ("on", "console", True)],
+)
+def test_mails_that_stay_here_are_for_development(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, debug: str, backend: str, is_fine: bool
+) -> None:
+    monkeypatch.setenv("DEBUG", debug)
+    settings.EMAIL_CONFIG = {"EMAIL_BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}
+
+    assert (mails_leave(None) == []) is is_fine
+
+
+@pytest.mark.parametrize(("limit", "is_fine"), [(1, True), (0, False), (-1, False)])
+def test_a_limit_that_lets_nobody_in_is_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, limit: int, is_fine: bool
+) -> None:
+    monkeypatch.setenv("DEBUG", "off")
+    settings.API_REQUESTS_PER_MINUTE = limit
+
+    assert (limits_let_somebody_in(None) == []) is is_fine
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"), [("", "E001"), ("short", "E002"), ("s" * 50, "E010"), ("k" * 50, None)]
+)
+def test_the_seal_key_is_a_secret_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, key: str, problem: str | None
+) -> None:
+    monkeypatch.setenv("DEBUG", "off")
+    settings.SECRET_KEY, settings.SEAL_KEY = "s" * 50, key
+
+    assert [message.id for message in seal_key_is_a_secret(None)] == (
+        [f"billing_site.{problem}"] if problem else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,4 +38,5 @@ def _examples(finding: Finding) -> str:
     if not finding.examples:
         return ""
     more = ", …" if finding.violations > len(finding.examples) else ""
-    return f"  {finding.noun} {', '.join(map(str, finding.examples))}{more}"
+    note = f" ({finding.note})" if finding.note else ""
+    return f"  {finding.noun} {', '.join(map(str, finding.examples))}{more}{note}"
