@@ -25,23 +25,36 @@ from credits.services.snapshot import one_snapshot
 from leads.models import Lead
 
 PAGE_SIZE: Final = 50
-ACTIONS: Final = ("release", "refuse", "release_all")
+ACTIONS: Final = ("release", "refuse", "release_all", "refuse_all")
 
 
 class PageForm(forms.Form):
     after = IdField(required=False)
 
 
+class IdsField(forms.RegexField):
+    """Ids with commas between them, at most as many as are refused at once."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(rf"^\d{{1,18}}(,\d{{1,18}}){{0,{held.MOST_REFUSED - 1}}}\Z", **kwargs)
+
+    def clean(self, value: Any) -> list[int]:
+        return [int(one) for one in filter(None, super().clean(value).split(","))]
+
+
 class DecisionForm(forms.Form):
-    """About one lead, or about all that can be delivered."""
+    """About one lead, about all that can be delivered, or about those that a page showed as waiting for a check."""
 
     action = forms.ChoiceField(choices=[(action, action) for action in ACTIONS])
     lead_id = IdField(required=False)
+    lead_ids = IdsField(required=False)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if data.get("action") in ("release", "refuse") and data.get("lead_id") is None:
             self.add_error("lead_id", "Which lead?")
+        if data.get("action") == "refuse_all" and not data.get("lead_ids"):
+            self.add_error("lead_ids", "Which leads?")
         return data
 
 
@@ -56,7 +69,7 @@ class HeldLeads(PortalPage):
     section = "leads"
 
     def accounts(self) -> QuerySet[CreditAccount]:
-        return held.with_rules(super().accounts())
+        return held.with_cheapest(held.with_rules(super().accounts()))
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         form = PageForm(request.GET)
@@ -64,19 +77,28 @@ class HeldLeads(PortalPage):
             raise BadRequest("after is no lead's id")
         after = form.cleaned_data["after"] or 0
         mine = Lead.objects.filter(clinic=self.request.clinic, pk__gt=after).held()
+        others = mine.exclude(held_reason=Lead.HeldReason.REVIEW)
+        now = timezone.now()
         with one_snapshot():
-            leads = list(mine.select_related("package", "treatment").order_by("pk")[: PAGE_SIZE + 1])
+            leads = list(others.select_related("package", "treatment").order_by("pk")[: PAGE_SIZE + 1])
             waiting = held.waiting(self.request.clinic)
+            in_review = sum(some.count for some in waiting if some.reason == "review")
             together = held.releasable(waiting)
+            room, cheapest = held.room(self.account, now), self.account.cheapest_held
             context = self.get_context_data(
                 leads=leads[:PAGE_SIZE],
                 next_after=leads[PAGE_SIZE - 1].pk if len(leads) > PAGE_SIZE else None,
                 is_first=not after,
+                in_review=in_review,
+                review_leads=held.in_review(self.request.clinic) if in_review and not after else [],
                 waiting=waiting,
                 together=together,
+                spent=held.spent(self.account, now),
+                can_deliver=cheapest is not None and room.lets_through(cheapest),
+                limits_reached=cheapest is not None and not room.limits_let_through(cheapest),
                 lacks_credits=together.cost > self.account.balance,
                 may_act=self.may_act,
-                is_paused=is_paused(self.account, timezone.now()),
+                is_paused=is_paused(self.account, now),
             )
         return self.render_to_response(context)
 
@@ -88,6 +110,8 @@ class HeldLeads(PortalPage):
             raise BadRequest("no such decision")
         if form.cleaned_data["action"] == "release_all":
             return self.release_all()
+        if form.cleaned_data["action"] == "refuse_all":
+            return self.refuse_all(form.cleaned_data["lead_ids"])
         mine = Lead.objects.filter(clinic=self.request.clinic)
         lead = get_object_or_404(mine, pk=form.cleaned_data["lead_id"])
         return self.refuse(lead) if form.cleaned_data["action"] == "refuse" else self.release(lead)
@@ -138,6 +162,16 @@ class HeldLeads(PortalPage):
         messages.success(
             self.request, _("Lead %(lead)d is refused. It costs you nothing.") % {"lead": lead.pk}
         )
+        return self.back()
+
+    def refuse_all(self, lead_ids: list[int]) -> HttpResponse:
+        """Those that the page showed: one that came later is not refused unseen."""
+        refused = held.refuse_all(self.request.clinic, lead_ids, by=self.request.user.pk)
+        if refused:
+            said = ngettext("%(n)d lead is refused.", "%(n)d leads are refused.", refused)
+            messages.success(self.request, said % {"n": refused})
+        else:
+            messages.warning(self.request, _("None of these leads waits for a check any more."))
         return self.back()
 
     def too_late(self, reason: str) -> HttpResponse:

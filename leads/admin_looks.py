@@ -1,4 +1,4 @@
-"""«Who saw this patient», on the page of a lead."""
+"""«Who saw this patient», on the page of a lead; and the queue of enquiries for review."""
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 
 from clinics.admin.base import BackOfficeAdmin
 from leads.models import Lead
+from leads.review_desk import ReviewDesk
 from leads.services.looks import who_saw
 
 
@@ -16,7 +17,9 @@ class TellsWhoSaw(BackOfficeAdmin[Lead]):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.who_saw_view)
+        review = self.admin_site.admin_view(ReviewDesk.as_view())
         return [
+            path("review/", review, name="leads_lead_review"),
             path("<path:object_id>/who-saw/", view, name="leads_lead_who_saw"),
             *super().get_urls(),
         ]

@@ -1,12 +1,13 @@
 """Held leads: how many wait for what, what they cost, and what a clinic's limits would hold."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Count, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -14,11 +15,13 @@ from django.utils.translation import gettext_lazy as _
 
 from clinics.models import Clinic
 from credits.models import BillingRules, CreditAccount
+from credits.services.ledger import BillingService, LeadNotChargeable
 from credits.services.limits import Limits
 from credits.services.statement import spent_this_month
 from leads.models import Lead, PricingTier, PricingVersion
 
 LOOKS_BACK: Final = timedelta(days=90)
+MOST_REFUSED: Final = 200  # at once
 REASONS: Final[dict[str, str | Promise]] = {
     "no_credits": _("Not enough credits"),
     "budget": _("Above your limits"),
@@ -123,3 +126,48 @@ def releasable(groups: Iterable[Waiting]) -> Waiting:
     """What «release all» tries: every lead that does not wait for somebody to look at it."""
     tried = [group for group in groups if group.reason != "review"]
     return Waiting("", sum(group.count for group in tried), sum((group.cost for group in tried), Decimal(0)))
+
+
+def with_cheapest(accounts: QuerySet[CreditAccount]) -> QuerySet[CreditAccount]:
+    """Along with the account: the cost of the cheapest lead that «release all» tries; None where there is none."""
+    tried = Lead.objects.held().filter(clinic=OuterRef("pk")).exclude(held_reason=Lead.HeldReason.REVIEW)
+    return accounts.annotate(cheapest_held=Subquery(tried.order_by("cost").values("cost")[:1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a lead may cost now: by the limits (None: they let any pass), and by the credits there are."""
+
+    by_limits: Decimal | None
+    balance: Decimal
+
+    def lets_through(self, cost: Decimal) -> bool:
+        return cost <= self.balance and self.limits_let_through(cost)
+
+    def limits_let_through(self, cost: Decimal) -> bool:
+        return self.by_limits is None or cost <= self.by_limits
+
+
+def room(account: CreditAccount, now: datetime) -> Room:
+    day, month = spent(account, now)
+    limits: list[Decimal] = [
+        amount for amount in (day.left, month.left, account.highest_cost) if amount is not None
+    ]
+    return Room(min(limits, default=None), account.balance)
+
+
+def in_review(clinic: Clinic) -> list[Lead]:
+    """Those that somebody has to look at, oldest first, as many as one page decides on."""
+    waiting = Lead.objects.filter(clinic=clinic).in_review()
+    return list(waiting.select_related("package", "treatment").order_by("pk")[:MOST_REFUSED])
+
+
+def refuse_all(clinic: Clinic, lead_ids: Iterable[int], *, by: int) -> int:
+    """Those of them that still wait for a check; returns how many. Each is a decision of its own, and kept."""
+    mine = Lead.objects.filter(clinic=clinic, pk__in=lead_ids).in_review()
+    refused = 0
+    for lead_id in list(mine.order_by("pk").values_list("pk", flat=True)):
+        with suppress(LeadNotChargeable):  # somebody else delivered it meanwhile
+            BillingService.refuse_lead(lead_id, by=by)
+            refused += 1
+    return refused

@@ -84,6 +84,10 @@ class SecondPersonNeeded(BillingError):
     """It would bring what one member of staff refunded to one clinic today above the limit (rule 7)."""
 
 
+class ReviewAlreadyDecided(BillingError):
+    """Somebody was quicker: the lead does not wait for review any more."""
+
+
 class PackageNotOffered(BillingError):
     """The clinic does not offer this package (any more)."""
 
@@ -111,6 +115,7 @@ REFUSALS: Final[dict[str, type[BillingError]]] = {
     "CC017": SamePerson,
     "CC018": SecondPersonNeeded,
     "CC022": DisputeNotFound,
+    "CC033": ReviewAlreadyDecided,
     "23505": KeyReused,  # PostgreSQL's own: one payment named for two clinics at the same moment
     "22003": InvalidAmount,  # PostgreSQL's own: more than numeric(12, 2) holds
 }
@@ -257,6 +262,19 @@ class BillingService:
         """
         row = _call("release_lead", p_lead_id=lead_id, p_by=by)
         return Delivery(row.id, row.delivery_state, row.held_reason, row.cost)
+
+    @staticmethod
+    def review_lead(lead_id: int, *, action: str, reason_code: str, by: int) -> Delivery:
+        """Staff (`by`, a user's id) release or refuse a lead in review. Released it is decided anew and may still be
+        held, for another reason. Raises LeadNotFound, ReviewAlreadyDecided, SamePerson (a member of the clinic).
+        """
+        row = _call("review_lead", p_lead_id=lead_id, p_action=action, p_reason_code=reason_code, p_by=by)
+        return Delivery(row.id, row.delivery_state, row.held_reason, row.cost)
+
+    @staticmethod
+    def clinics_to_release() -> list[int]:
+        """Ids of the clinics where `release_leads` would change something now."""
+        return list(_call("clinics_to_release").clinics_to_release)
 
     @staticmethod
     def release_held_leads(clinic_id: int, limit: int, *, by: int) -> int:

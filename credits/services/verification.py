@@ -15,6 +15,8 @@ from typing import Any, Final
 from django.apps import apps
 from django.db import connection, transaction
 
+from credits.services import seal_checks
+
 FOLDER: Final = Path(__file__).resolve().parent.parent / "sql" / "verify"
 PROOF: Final = "proof"
 SUBJECTS: Final = (
@@ -42,12 +44,16 @@ Progress = Callable[[Iterable[str]], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: how many rows break the rule, and the ids of some of them (`noun` says of what)."""
+    """What one check found: how many rows break the rule, and the ids of some of them (`noun` says of what).
+
+    `note` says more, where there is more to say.
+    """
 
     check: str
     violations: int
     noun: str
     examples: tuple[int, ...]
+    note: str = ""
 
 
 @contextmanager
@@ -85,6 +91,9 @@ def verify(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> It
     if not exact:
         unproven = 0 if violations else len(_columns(cursor, PROOF)) - len(proven)
         yield Finding("sums_agree_where_rows_do", unproven, PROOF, ())
+    for tally in seal_checks.examine(cursor, progress):
+        some = tuple(sorted(tally.numbers)[:EXAMPLES])
+        yield Finding(tally.check, len(tally.numbers), tally.noun, some, tally.note)
 
 
 def subjects_above() -> list[str]:

@@ -16,22 +16,25 @@ SIZE = 12
 
 
 class Crowd:
-    """Twelve threads that do things at once. A refusal is an answer; anything else ends the test."""
+    """Threads that do things at once, twelve if not said. A refusal is an answer; anything else ends the test."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.size = size
 
     def __enter__(self) -> Self:
-        self.pool = ThreadPoolExecutor(SIZE)
+        self.pool = ThreadPoolExecutor(self.size)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.at_once([connection_of_this_thread_closes] * SIZE)
+        self.at_once([connection_of_this_thread_closes] * self.size)
         self.pool.shutdown()
 
     def at_once(self, calls: Iterable[Callable[[], Any]]) -> list[Any]:
-        """The answers, in the order of the calls, of which there may be twelve."""
+        """The answers, in the order of the calls, of which there may be as many as threads."""
         calls = list(calls)
-        assert len(calls) <= SIZE
+        assert len(calls) <= self.size
         barrier = Barrier(len(calls))
         futures: list[Future[Any]] = [self.pool.submit(answer_of, call, barrier) for call in calls]
         return [future.result() for future in futures]
