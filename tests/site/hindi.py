@@ -14,8 +14,8 @@ LATIN_IN_HINDI: Final = {
     "Clinic", "Credits",  # the product's own name
     "Razorpay", "WhatsApp", "Google", "JavaScript", "English", "Hindi",
     "CSV", "PDF", "JPEG", "JPG", "PNG", "WebP", "GSTIN", "GST", "IGST", "CGST", "SGST", "HSN", "SAC", "PAN", "UPI",
-    "IST", "AM", "PM", "ID", "QR", "TOTP", "API", "JSON", "CRM", "MB", "KB", "ZIP", "TEST", "MODE", "curl", "Bearer",
-    "Authorization", "Ctrl", "Esc", "Enter", "Tab", "Shift", "Alt",
+    "IST", "AM", "PM", "ID", "QR", "TOTP", "API", "JSON", "CRM", "MB", "KB", "ms", "ZIP", "TEST", "MODE", "curl",
+    "Bearer", "Authorization", "Ctrl", "Esc", "Enter", "Tab", "Shift", "Alt",
 }  # fmt: skip
 
 
@@ -57,7 +57,8 @@ def english_in(html: str, data: Iterable[str]) -> list[str]:
         for one in known:
             text = text.replace(one, " ")
         text = re.sub(r"\b(?:pay|rfnd|order|disp)_\w+|\b[A-Z2-7]{32}\b", " ", text)  # ids and keys
-        text = re.sub(r"https?://\S+|\S+@\S+|(?<!\w)/[a-z][\w/?=&.-]*|[\w-]+\.(?:png|jpg|pdf|csv)", " ", text)
+        text = re.sub(r"https?://\S*|\S+@\S+|(?<!\w)/[a-z][\w/?=&.-]*|[\w-]+\.(?:png|jpg|pdf|csv)", " ", text)
+        text = re.sub(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4,12}){4}\b|\b[a-z]+\.[a-z]+\b", " ", text)  # events
         if [word for word in WORD.findall(text) if word not in LATIN_IN_HINDI]:
             found.append(" ".join(text.split())[:120])
     return found
