@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 # What stands behind these in a path opens a door to whoever has it.
-LINKS: Final = re.compile(r"(/accounts/(?:invitations|password/reset/key)/)\S+")
+LINKS: Final = re.compile(r"(/(?:accounts/(?:invitations|password/reset/key)|enquiries|mail/stop)/)\S+")
 
 
 def without_personal_data(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
