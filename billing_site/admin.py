@@ -17,7 +17,7 @@ from django.shortcuts import redirect
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 
-from billing_site import admin_requests
+from billing_site import admin_jobs, admin_mails, admin_requests, admin_webhooks
 from billing_site.admin_index import AdminIndex
 from clinics.admin.base import BackOfficeAdmin, badge
 from clinics.admin.clinics import ClinicAdmin
@@ -25,7 +25,7 @@ from clinics.models import Clinic
 from credits.admin.ledger import delivery_badge
 from leads.models import Lead
 
-__all__ = ["admin_requests"]
+__all__ = ["admin_jobs", "admin_mails", "admin_requests", "admin_webhooks"]
 
 MOST_HELD_SHOWN = 1_000
 

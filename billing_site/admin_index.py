@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from billing_site import admin_jobs
 from billing_site.figures import money, prices
 from billing_site.figures.board import (
     LEDGER,
@@ -23,7 +24,15 @@ from billing_site.figures.board import (
     rights_of,
 )
 from clinics.admin.requests import visible_kinds
-from clinics.models import Clinic, StaffRequest, SupportRequest, User
+from clinics.models import (
+    Clinic,
+    OutgoingMail,
+    ScheduledRun,
+    StaffRequest,
+    SupportRequest,
+    User,
+    WebhookDelivery,
+)
 from credits.models import CreditGrant, CreditTransaction, Reversal, ReviewItem
 from leads.models import Lead
 
@@ -48,6 +57,7 @@ class Tile:
     address: str
     oldest: datetime | None
     parts: list[Part]
+    ageless: str = ""  # where something waits and `oldest` does not say since when
 
 
 class AdminIndex:
@@ -120,8 +130,12 @@ def tiles(request: HttpRequest, board: Board) -> list[Tile]:
         dispute_tile(request, board),
         request_tile(request, board),
         held_tile(board),
+        spam_tile(board),
         review_tile(board),
         support_tile(request),
+        mail_tile(request),
+        webhook_tile(request),
+        schedule_tile(request),
     ]
     return [tile for tile in found if tile is not None]
 
@@ -182,6 +196,41 @@ def support_tile(request: HttpRequest) -> Tile | None:
     )
 
 
+def mail_tile(request: HttpRequest) -> Tile | None:
+    """Only where some were given up: nobody tries them again by themselves."""
+    if not request.user.has_perm("clinics.view_outgoingmail"):
+        return None
+    dead = OutgoingMail.objects.dead().aggregate(number=Count("pk"), oldest=Min("given_up_at"))
+    if not dead["number"]:
+        return None
+    address = list_of(OutgoingMail, state="given_up")
+    return Tile("Mails given up", dead["number"], address, dead["oldest"], [])
+
+
+def webhook_tile(request: HttpRequest) -> Tile | None:
+    """Likewise; the clinic sees it on its own page."""
+    if not request.user.has_perm("clinics.view_webhookdelivery"):
+        return None
+    dead = WebhookDelivery.objects.dead().aggregate(number=Count("pk"), oldest=Min("given_up_at"))
+    if not dead["number"]:
+        return None
+    address = list_of(WebhookDelivery, state="given_up")
+    return Tile("Webhooks given up", dead["number"], address, dead["oldest"], [])
+
+
+def schedule_tile(request: HttpRequest) -> Tile | None:
+    """Only where some are late: the worker stands still, or what it runs fails again and again."""
+    if not request.user.has_perm("clinics.view_scheduledrun"):
+        return None
+    found, since = admin_jobs.late()
+    if not found:
+        return None
+    address = list_of(ScheduledRun)
+    failing = sum(one.has_failed for one in found)
+    parts = [Part(failing, "failed", address, "bad")]
+    return Tile("Schedules late", len(found), address, since, parts, ageless="Never succeeded")
+
+
 def held_tile(board: Board) -> Tile | None:
     if board.held_leads is None:
         return None
@@ -197,6 +246,19 @@ def held_tile(board: Board) -> Tile | None:
         if queue.parts.get(reason)
     ]
     return Tile("Leads held", queue.waiting, list_of(Lead, held="any"), queue.oldest, parts)
+
+
+def spam_tile(board: Board) -> Tile | None:
+    """Held leads that a person looks at, with the page where one decides on them."""
+    if board.held_leads is None:
+        return None
+    number = board.held_leads.parts.get(Lead.HeldReason.REVIEW, 0)
+    oldest = (
+        Lead.objects.in_review().order_by("pk").values_list("created_at", flat=True).first()
+        if number
+        else None
+    )
+    return Tile("Enquiries for review", number, reverse("admin:leads_lead_review"), oldest, [])
 
 
 def review_tile(board: Board) -> Tile | None:

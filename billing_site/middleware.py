@@ -1,7 +1,7 @@
 """Three rules for every answer: a body that is too large is a 413, a busy database a 503 with Retry-After, and
 private pages are never stored by anybody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -33,27 +33,28 @@ def is_database_busy(exc: BaseException | None) -> bool:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body above the limit before anything reads it. Routes that take files (`most_multipart_bytes`) have a
-    higher one, for multipart bodies alone."""
+    """Refuses a body above the limit before anything reads it. A route that takes more says so by content type
+    (`most_body_bytes`), as those do that take files or many leads at once."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         length, limit = declared_length(request), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if length > limit and request.content_type == "multipart/form-data":
-            limit = max(limit, multipart_limit(request))
+        if length > limit:
+            limit = max(limit, limit_of_route(request))
         if length <= limit:
             return self.get_response(request)
         return too_large(request, limit)
 
 
-def multipart_limit(request: HttpRequest) -> int:
-    """What the route says it takes, in bytes; 0 for the usual."""
+def limit_of_route(request: HttpRequest) -> int:
+    """What the route says it takes of this content type, in bytes; 0 for the usual."""
     try:
-        return getattr(resolve(request.path_info).func, "most_multipart_bytes", 0)
+        limits: Mapping[str, int] = getattr(resolve(request.path_info).func, "most_body_bytes", {})
     except Resolver404:
         return 0
+    return limits.get(request.content_type or "", 0)
 
 
 def too_large(request: HttpRequest, limit: int) -> HttpResponse:

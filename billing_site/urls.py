@@ -1,10 +1,13 @@
 """Every mount on one screen. The seed's routes have no trailing slash."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy
 from django.views.generic import RedirectView
 
 from billing_site.health import Healthz, Readyz
+from billing_site.openapi.pages import Docs, Guide, Schema
 from billing_site.portal.security import Devices
 from billing_site.portal.texts import Texts
 from clinics.second_factor import ActivateTOTP
@@ -35,8 +38,18 @@ urlpatterns = [
     path("", include("disputes.desk.urls")),
     path("admin/", admin.site.urls),
     path("", include("billing_site.portal.urls")),
+    path("api/schema", Schema.as_view(), name="api_schema"),
+    path("api/docs", Docs.as_view(), name="api_docs"),
+    path("api/guide", Guide.as_view(), name="api_guide"),
+    path(
+        "api/webhooks",
+        Guide.as_view(document="webhooks.md", title=gettext_lazy("Webhooks")),
+        name="api_webhooks",
+    ),
     path("", include("clinics.urls")),
     path("", include("leads.urls")),
     path("", include("credits.urls")),
     path("", include("disputes.urls")),
 ]
+if settings.DEBUG and getattr(settings, "EMAIL_FILE_PATH", ""):  # mails are files, to be looked at
+    urlpatterns.append(path("", include("billing_site.local_mails")))

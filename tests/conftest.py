@@ -7,7 +7,7 @@ from a template instead.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -86,6 +86,12 @@ def superuser(transactional_db: None) -> Iterator["psycopg.Connection[Any]"]:
     """psql as a superuser, on the test database: what even they are refused."""
     with DATABASE.superuser_connection() as connection:
         yield connection
+
+
+@pytest.fixture
+def without_database(transactional_db: None) -> AbstractContextManager[None]:
+    """A block without the test database, as when its server is down."""
+    return DATABASE.away()
 
 
 @pytest.fixture

@@ -72,6 +72,22 @@ class TestDatabase:
         self._use("postgres")
         self._maintain("ALTER DATABASE {} RENAME TO {}", new, self.template)
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """For the block, who was in is out, and nobody gets in; the test itself neither."""
+        connections.close_all()
+        self._maintain("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name)
+        with self._beside("default") as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = %s AND usename = current_user",
+                [self.name],
+            )
+        try:
+            yield
+        finally:
+            self._maintain("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name)
+
     def superuser_connection(self) -> "psycopg.Connection[Any]":
         """A connection no right stops: the embedded server's own superuser, or TEST_SUPERUSER_URL's."""
         if url := os.environ.get("TEST_SUPERUSER_URL"):

@@ -86,8 +86,10 @@ def test_no_page_action_or_job_gives_credits_by_itself() -> None:
 
 
 def test_only_billing_service_calls_the_ledgers_functions() -> None:
-    """SQL functions are called in few places; those of `credits/sql` in one."""
-    files = "\n".join(path.read_text() for path in (ROOT / "credits/sql").glob("*.sql"))
+    """SQL functions are called in few places; those of `credits/sql` in one, but day seals, which move nothing."""
+    files = "\n".join(
+        path.read_text() for path in (ROOT / "credits/sql").glob("*.sql") if path.name != "seals.sql"
+    )
     of_the_ledger = {
         f'"{name}"' for name in re.findall(r"^CREATE OR REPLACE FUNCTION (\w+)", files, re.MULTILINE)
     }

@@ -17,10 +17,28 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
-from clinics.models import ApiToken, Clinic, IdempotencyKey, Invitation, Partner, SupportRequest, User
-from clinics.second_factor import encrypted
+from clinics import door
+from clinics.models import (
+    ApiToken,
+    Clinic,
+    IdempotencyKey,
+    Invitation,
+    Notice,
+    OutgoingMail,
+    Partner,
+    ScheduledRun,
+    SupportRequest,
+    User,
+    WebhookAttempt,
+    WebhookDelivery,
+)
+from clinics.services.webhooks import add_endpoint
+from clinics.sign_in import SECOND_FACTOR_SALT
+from clinics.stored_secrets import encrypted
 from credits.models import (
+    DayClosing,
     GatewayDispute,
     GatewayEvent,
     GatewayPayment,
@@ -30,6 +48,7 @@ from credits.models import (
     ReviewItem,
     TopUp,
 )
+from credits.services import seals
 from credits.services.ledger import BillingService
 from disputes.models import Evidence
 from leads.models import ContactAttempt, ContactView, Lead, LeadStatusChange
@@ -38,6 +57,14 @@ from tests.site import requesting
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "staff_rights.md"
 GROUPS: Final = ("support", "resolver", "finance", "auditor", "user admin")
+FIGURES: Final = {
+    "unspent": {kind: ["0.00"] * 4 for kind in ("paid", "bonus", "goodwill")},
+    "movements": {},
+    "payments": {"credited": [0, "0.00"], "captured": [0, "0.00"]},
+    "waiting": {"review_items": 0, "held_leads": 0, "owed": "0.00"},
+    "reconciliation": {},
+    "checks": [],
+}
 PATIENT: Final = {
     "name": "Zubeida Qureshi",
     "email": "zubeida@patient.example",
@@ -94,7 +121,9 @@ def sign_in(client: Client, user: User, *, minutes_ago: float = 0, with_code: bo
     record_authentication(request, user, method="password")
     if with_code:
         factor, _ = Authenticator.objects.get_or_create(
-            user=user, type="totp", defaults={"data": {"secret": encrypted(TOTP_SECRET)}}
+            user=user,
+            type="totp",
+            defaults={"data": {"secret": encrypted(TOTP_SECRET, salt=SECOND_FACTOR_SALT)}},
         )
         record_authentication(request, user, method="mfa", id=factor.pk, type="totp")
     grow_old(request.session, minutes_ago)
@@ -148,6 +177,30 @@ def _rows_of_one_clinic(number: int) -> None:
         caller=f"token:{token.token_key}", route="contact", key=f"key-{number}", body_hmac=b"0" * 32
     )
     payment_facts(purchase, number)
+    OutgoingMail.objects.create(
+        clinic=clinic,
+        kind="patient_waiting",
+        unique_key=f"patient_waiting:{lead.pk}",
+        data={"lead_id": lead.pk},
+    )
+    endpoint = add_endpoint(
+        clinic=clinic, by=member, url="https://crm.example/hook", kinds=["lead_delivered"]
+    )
+    WebhookAttempt.objects.create(
+        delivery=WebhookDelivery.objects.create(
+            endpoint=endpoint.endpoint,
+            notice=Notice.objects.filter(clinic=clinic).latest("pk"),
+            lead_id=lead.pk,
+        ),
+        started_at=timezone.now(),
+        milliseconds=80,
+        problem="timed_out",
+    )
+    ScheduledRun.objects.get_or_create(name="release_leads")
+    day = timezone.localdate() - timedelta(days=400 - DayClosing.objects.count())
+    closing = seals.open_closing(day)
+    seals.seal(closing)
+    door.call("finish_closing", p_day=day, p_figures=Jsonb(FIGURES), p_unexplained=Jsonb([]), p_by=None)
     requesting.ask(requesting.Kind.ADJUSTMENT, clinic=clinic)
     requesting.ask(requesting.Kind.STAFF_RIGHTS, user=member)
     held = factories.deliver(clinic, 1, hold_for_review=True)

@@ -16,8 +16,20 @@ from django.conf import settings
 from django.utils import timezone
 from PIL import Image
 
-from clinics.models import ApiToken, Clinic, Invitation, Membership, Notice, SupportRequest, User
+from billing_site.outbox.stop_links import token_of as stop_token
+from clinics.models import (
+    ApiToken,
+    Clinic,
+    Invitation,
+    Membership,
+    Notice,
+    SupportRequest,
+    User,
+    WebhookAttempt,
+    WebhookDelivery,
+)
 from clinics.services.invitations import token_of
+from clinics.services.webhooks import add_endpoint
 from credits.models import CreditTransaction, TopUp
 from credits.services.ledger import BillingService
 from disputes.evidence.previews import preview_of
@@ -208,7 +220,33 @@ def give_papers(house: House) -> None:
         expires_at=timezone.now() + timedelta(days=7),
     )
     SupportRequest.objects.create(clinic=clinic, kind="other", message="Please ring us.", made_by=owner)
+    give_a_webhook(house)
     house.ids |= {"token_key": token.token_key, "invitation_id": invited.pk, "token_pk": token.pk}
+
+
+def give_a_webhook(house: House, count: int = 2) -> None:
+    """An endpoint that heard of the newest notices: one arrived, the others were given up."""
+    clinic = house.clinic
+    if "endpoint_id" not in house.ids:
+        url = f"https://crm.{clinic.slug}.example/hook"
+        made = add_endpoint(clinic=clinic, by=house.people["owner"], url=url, kinds=["lead_delivered"])
+        house.ids["endpoint_id"] = made.endpoint.pk
+    known = WebhookDelivery.objects.filter(endpoint=house.ids["endpoint_id"]).values("notice")
+    notices = Notice.objects.filter(clinic=clinic).exclude(pk__in=known).newest_first()[:count]
+    for number, notice in enumerate(notices):
+        times = (
+            {"done_at": timezone.now()}
+            if not number
+            else {"given_up_at": timezone.now(), "problem": "answered"}
+        )
+        delivery = WebhookDelivery.objects.create(
+            endpoint_id=house.ids["endpoint_id"], notice=notice, lead_id=notice.data.get("lead_id"), **times
+        )
+        status = 500 if number else 200
+        WebhookAttempt.objects.create(
+            delivery=delivery, started_at=timezone.now(), milliseconds=120, status_code=status,
+            problem="answered" if number else "",
+        )  # fmt: skip
 
 
 def ids_of(house: House) -> dict[str, Any]:
@@ -244,6 +282,8 @@ def whole_address(route: str, house: House) -> str:
     ids = house.ids
     if route.startswith("accounts/"):
         return address_of_a_mail(route, house)
+    if route == "mail/stop/<str:token>":
+        return f"/mail/stop/{stop_token(house.people['owner'].memberships.get(), 'lead_held')}"
     now = timezone.now().isoformat().replace("+", "%2B")
     return {
         "clinic/disputes/<int:dispute_id>/appeal": f"/clinic/disputes/{house.disputes['rejected'].pk}/appeal",
@@ -284,3 +324,4 @@ def grow(house: House, count: int) -> None:
                 clinic=clinic, email=f"new{number}@{clinic.slug}.example", role="billing", invited_by=member,
                 expires_at=timezone.now() + timedelta(days=7),
             )  # fmt: skip
+    give_a_webhook(house, count)

@@ -301,7 +301,7 @@ def test_owner_and_superuser_leave_traces_and_can_take_none_away(
             "DELETE FROM audit_events",
             "TRUNCATE audit_events",
             "TRUNCATE users_groups",
-            "TRUNCATE clinic_memberships, alert_preferences",
+            "TRUNCATE clinic_memberships, alert_preferences, outgoing_mails",
         ):
             with pytest.raises((psycopg.errors.RestrictViolation, DatabaseError), match="is refused"):
                 session.cursor().execute(deed)

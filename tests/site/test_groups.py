@@ -7,7 +7,9 @@ from tests.site.back_office import GROUPS, registered, table_of_rights
 
 pytestmark = pytest.mark.django_db
 
-IN_THE_DATABASE = dict.fromkeys(("revoke", "close", "replay", "switch", "freeze", "answer"), "change")
+IN_THE_DATABASE = dict.fromkeys(
+    ("revoke", "close", "replay", "switch", "freeze", "answer", "send", "sign"), "change"
+)
 
 
 def rights_in_the_database(group: str) -> set[str]:
@@ -40,11 +42,15 @@ def test_every_model_with_pages_stands_in_the_table_and_no_other() -> None:
 
 
 BEYOND_VIEWING = {
-    "support": {"disputes.comment_leaddispute", "clinics.change_supportrequest"},
-    "resolver": {"disputes.comment_leaddispute", "disputes.decide_leaddispute"},
+    "support": {
+        "disputes.comment_leaddispute", "clinics.change_supportrequest", "clinics.change_outgoingmail",
+        "leads.review_lead",
+    },
+    "resolver": {"disputes.comment_leaddispute", "disputes.decide_leaddispute", "leads.review_lead"},
     "finance": {
         "clinics.request_money", "clinics.approve_money", "credits.change_billingrules",
         "credits.change_creditaccount", "credits.change_reviewitem", "credits.change_gatewayevent",
+        "credits.change_dayclosing",
         "clinics.change_supportrequest",
     },
     "auditor": set(),

@@ -68,7 +68,7 @@ def test_beside_the_traffic_nothing_gives_up_and_afterwards_everything_does() ->
 
 
 def test_who_may_call_a_function_may_call_the_one_that_replaces_it() -> None:
-    owner("DROP FUNCTION release_lead(bigint, bigint)")
+    owner("DROP FUNCTION release_lead(bigint, bigint, text)")
     owner("CREATE FUNCTION release_lead(p_lead_id bigint) RETURNS int LANGUAGE sql AS 'SELECT 1'")
     web = connections["default"].settings_dict["USER"]
     with connections["owner"].cursor() as cursor:
@@ -81,4 +81,4 @@ def test_who_may_call_a_function_may_call_the_one_that_replaces_it() -> None:
     assert owner(
         "SELECT function.oid::regprocedure::text, grantee::regrole::text FROM pg_proc function,"
         " aclexplode(proacl) WHERE proname = 'release_lead' ORDER BY grantee <> proowner"
-    )[1:] == [("release_lead(bigint,bigint)", web)]
+    )[1:] == [("release_lead(bigint,bigint,text)", web)]

@@ -54,15 +54,17 @@ class TestWhatIsSaid:
 
         text = text_of(page)
         assert f"Lead {came.pk} came in" in text
-        assert "Surat · ₹180" in text
+        assert "No treatment named · Surat · charged ₹180" in text
         assert "came in, free: you already paid for a lead of this person" in text
-        assert f"Lead {held.pk} was held when it arrived" in text
+        assert "Enquiries wait for your check They look unusual." in text
+        assert f"Lead {held.pk} was held when it arrived" not in text
         assert f"Lead {held.pk} was held and is delivered now" in text
         assert f"We have a question about your dispute of lead {came.pk}" in text
         assert f"Your dispute of lead {came.pk} was approved ₹180 came back to your balance." in text
         assert f'href="/clinic/disputes/{case.pk}"' in page.content.decode()
         assert f"Lead {waits.pk} came in" in text
-        assert f"Lead {last.pk} is held: kept for you, nothing charged" in text
+        assert f"Lead {last.pk} is held: kept for you, nothing charged Not enough credits" in text
+        assert "No treatment named · would cost ₹500" in text
         assert "Asha" not in text
         assert "98765" not in page.content.decode()
 

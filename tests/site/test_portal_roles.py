@@ -22,8 +22,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder")]
 BESIDE: Final = ("another clinic's owner", "deactivated", "former member", "staff")
 TOKEN: Final = "a" * 32
 WORDS: Final = {"see", "on", "sign-in", "do"}
-# What only looks: a session that moves on, a counter of attempts, allauth's own note of an address it knows.
-NOT_BOOKS: Final = {"django_session", "cache_entries", "usersessions_usersession", "account_emailaddress"}
+# What only looks: a session that moves on, a counter of attempts or requests, allauth's note of an address.
+NOT_BOOKS: Final = {
+    "django_session",
+    "cache_entries",
+    "request_rates",
+    "usersessions_usersession",
+    "account_emailaddress",
+}
 # Whoever is signed in: what proves a call of the gateway is its signature.
 BY_SIGNATURE: Final = {"razorpay/webhook"}
 # What a form holds where an empty one would not reach the row that it names.

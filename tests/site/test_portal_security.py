@@ -16,8 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from clinics.models import Clinic, User
-from clinics.second_factor import encrypted
 from clinics.services.devices import _device
+from clinics.sign_in import SECOND_FACTOR_SALT
+from clinics.stored_secrets import encrypted
 from tests import factories
 from tests.site.back_office import TOTP_SECRET, person
 from tests.site.codes import Phone, phone
@@ -229,7 +230,9 @@ class TestCodeByMail:
         # Mail alone sets no factor up either: that takes the password, which this one has not got.
         assert client.get("/accounts/2fa/totp/activate/").status_code == 403
         with_factor = person("support")
-        Authenticator.objects.create(user=with_factor, type="totp", data={"secret": encrypted(TOTP_SECRET)})
+        Authenticator.objects.create(
+            user=with_factor, type="totp", data={"secret": encrypted(TOTP_SECRET, salt=SECOND_FACTOR_SALT)}
+        )
         client, answer = by_code(with_factor)
         assert answer["Location"] == "/accounts/2fa/authenticate/"
         assert client.get("/admin/")["Location"].startswith("/admin/login/")
