@@ -16,7 +16,7 @@ test: .venv/installed-dev
 	$(TEST) $(VENV) -m pytest -n auto --dist loadgroup
 
 test-full: .venv/installed-dev
-	$(TEST) LEDGER_EXAMPLES=1000 PAYMENT_STORM=full DISPUTE_RACES=full PAGES=full $(VENV) -m pytest -n auto --dist loadgroup
+	$(TEST) LEDGER_EXAMPLES=1000 API_CASES=full PAYMENT_STORM=full DISPUTE_RACES=full PAGES=full $(VENV) -m pytest -n auto --dist loadgroup
 
 check: .venv/installed-dev
 	$(VENV) -m ruff check .
