@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from billing_site.outbox.standing import send_again
 from clinics.admin.base import By, ReadOnlyAdmin, SearchByNumber, badge
 from clinics.admin.reasons import REASON
 from clinics.models import OutgoingMail
@@ -55,7 +54,7 @@ class OutgoingMailAdmin(SearchByNumber[OutgoingMail], ReadOnlyAdmin[OutgoingMail
     @admin.action(description="Send again what was given up", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
         chosen = list(queryset.filter(given_up_at__isnull=False).values_list("pk", flat=True))
-        count = send_again(OutgoingMail.objects.filter(pk__in=chosen))
+        count = OutgoingMail.objects.filter(pk__in=chosen).send_again()
         numbers, why = ", ".join(map(str, chosen)), request.POST.get(REASON, "").strip()
         logger.info(f"Mails put back: {numbers}, by user {request.user.pk}, because: {why}")
         messages.success(request, f"To be sent again: {count}.")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.core import mail as mailer
 from django.core.mail import EmailMessage
-from django.utils import timezone, translation
+from django.utils import translation
 
 from billing_site.outbox.digests import letter_of_a_digest
 from billing_site.outbox.letters import Letter, NotWanted, message_of
@@ -37,7 +37,6 @@ REFUSED_FOR_GOOD: Final = range(500, 600)  # RFC 5321
 ABOUT_US: Final = frozenset(
     {503, 530, 535}
 )  # of these the server means us, not the recipient: it may be mended
-KEPT_FOR: Final = timedelta(days=30)
 
 WRITERS: Final[dict[str, Callable[[OutgoingMail], Letter]]] = {
     OutgoingMail.Kind.NOTICE: letter_of_a_notice,
@@ -163,9 +162,3 @@ def codes_of(problem: Exception) -> list[int]:
     if isinstance(problem, SMTPRecipientsRefused):
         return [code for code, _ in problem.recipients.values()]
     return [problem.smtp_code] if isinstance(problem, SMTPResponseException) else []
-
-
-def forget_old_mails() -> int:
-    """Rows of mails that were done long ago. One that was given up is somebody's to look at first."""
-    deleted, _ = OutgoingMail.objects.filter(done_at__lt=timezone.now() - KEPT_FOR).delete()
-    return deleted

@@ -88,9 +88,3 @@ def of_notices() -> Standing:
     return Standing(
         **unsent.aggregate(waiting=Count("pk"), overdue=Count("pk", filter=late), oldest=Min("created_at"))
     )
-
-
-def send_again(errands: QuerySet[Errand]) -> int:
-    """Puts what was given up back, with all its tries before it; says how many. Others stay as they are."""
-    dead = errands.filter(given_up_at__isnull=False)
-    return dead.update(due_at=Now(), tries=0, given_up_at=None, problem="")

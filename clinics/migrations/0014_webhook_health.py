@@ -52,6 +52,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="webhookdelivery",
             index=models.Index(
+                condition=models.Q(("done_at__isnull", False)), fields=["done_at"], name="webhooks_done"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookdelivery",
+            index=models.Index(
                 condition=models.Q(("done_at", None), ("given_up_at", None)),
                 fields=["endpoint", "due_at", "id"],
                 name="webhooks_due_of_endpoint",

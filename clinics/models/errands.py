@@ -21,6 +21,10 @@ class ErrandQuerySet(models.QuerySet[E]):
         """Given up: they stay until somebody looks at them."""
         return self.filter(given_up_at__isnull=False)
 
+    def send_again(self) -> int:
+        """Puts what was given up back, with all its tries before it; says how many. Others stay as they are."""
+        return self.dead().update(due_at=Now(), tries=0, given_up_at=None, problem="")
+
     def claim(self, *, most: int, lease: timedelta) -> list[E]:
         """Takes up to `most` due ones, longest due first, for `lease`: nobody else gets them meanwhile.
 

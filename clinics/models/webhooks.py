@@ -17,11 +17,6 @@ from clinics.trail import tracked
 MOST_ENDPOINTS_OF_A_CLINIC: Final = 5
 
 
-class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
-    def listening(self) -> "WebhookEndpointQuerySet":
-        return self.filter(removed_at=None, stopped_at=None, clinic__is_active=True)
-
-
 @tracked(
     "webhook-endpoint",
     conceals=("secret", "previous_secret", "url"),  # an address may hold a key of the clinic's
@@ -58,8 +53,6 @@ class WebhookEndpoint(models.Model):
     last_failure_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_failure = models.CharField(max_length=30, blank=True, db_default="", editable=False)
     last_failure_status = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
-
-    objects = WebhookEndpointQuerySet.as_manager()
 
     class Meta:
         db_table = "webhook_endpoints"
@@ -131,6 +124,7 @@ class WebhookDelivery(Errand):
                 name="webhooks_due_of_endpoint",
                 condition=Q(done_at=None, given_up_at=None),
             ),
+            models.Index(fields=["done_at"], name="webhooks_done", condition=Q(done_at__isnull=False)),
             models.Index(fields=["id"], name="webhooks_given_up", condition=Q(given_up_at__isnull=False)),
         ]
 
@@ -141,7 +135,7 @@ class WebhookDelivery(Errand):
 class WebhookAttempt(models.Model):
     """One request to an endpoint and what came of it: the log that a clinic reads when its system heard nothing."""
 
-    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.PROTECT, related_name="attempts")
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
     started_at = models.DateTimeField()
     milliseconds = models.PositiveIntegerField()
     status_code = models.PositiveSmallIntegerField(

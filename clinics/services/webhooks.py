@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from clinics.models import Clinic, User, WebhookDelivery, WebhookEndpoint
+from clinics.models import Clinic, ErrandQuerySet, User, WebhookDelivery, WebhookEndpoint
 from clinics.models.webhooks import MOST_ENDPOINTS_OF_A_CLINIC
 from clinics.services.people import lock_clinic
 from clinics.stored_secrets import decrypted, encrypted
@@ -168,13 +168,12 @@ def send_again(*, endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> None:
 def send_given_up_again(*, endpoint: WebhookEndpoint) -> int:
     """All that was given up, and how many that is. Raises WebhookRefused while the endpoint is stopped."""
     current = _listening(endpoint)
-    dead = WebhookDelivery.objects.dead().filter(endpoint=current)
-    return dead.update(due_at=timezone.now(), tries=0, given_up_at=None, problem="")
+    return WebhookDelivery.objects.filter(endpoint=current).send_again()
 
 
-def drop_what_nobody_waits_for(deliveries: "QuerySet[WebhookDelivery]") -> None:
+def drop_what_nobody_waits_for(deliveries: ErrandQuerySet[WebhookDelivery]) -> None:
     """Finishes, with a note, what is open for endpoints that do not listen any more."""
-    waiting = deliveries.filter(done_at=None, given_up_at=None)
+    waiting = deliveries.open()
     waiting.filter(endpoint__removed_at__isnull=False).update(done_at=Now(), problem="removed")
     waiting.filter(endpoint__stopped_at__isnull=False).update(done_at=Now(), problem="stopped")
     waiting.filter(endpoint__clinic__is_active=False).update(done_at=Now(), problem="stopped")

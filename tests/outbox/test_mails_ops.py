@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from billing_site.outbox.handing_on import hand_on
-from billing_site.outbox.mails import KEPT_FOR, send_due_mails
+from billing_site.outbox.mails import send_due_mails
 from clinics.models import Clinic, Notice, OutgoingMail, User
 from clinics.trail import AuditEvent
 from tests.outbox.post import sent
@@ -147,15 +147,3 @@ def test_the_first_page_names_what_was_given_up_as_long_as_there_is_some(dead: O
     said("--send-again", "mails", "--reason", WHY)
 
     assert "Mails given up" not in text_of(client.get("/admin/"))
-
-
-def test_mails_of_long_ago_are_forgotten_and_those_given_up_stay(clinic: Clinic, dead: OutgoingMail) -> None:
-    for name, done in (("old", KEPT_FOR + timedelta(days=1)), ("new", KEPT_FOR - timedelta(days=1))):
-        OutgoingMail.objects.create(
-            clinic=clinic, kind="patient_waiting", unique_key=name, done_at=Now() - done
-        )
-    OutgoingMail.objects.filter(pk=dead.pk).update(given_up_at=Now() - KEPT_FOR * 2)
-
-    call_command("forget_old_data", verbosity=0)
-
-    assert set(OutgoingMail.objects.values_list("unique_key", flat=True)) == {dead.unique_key, "new"}

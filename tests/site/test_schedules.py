@@ -16,11 +16,11 @@ from django.utils import timezone
 from procrastinate.jobs import Job
 
 from billing_site.jobs import runs
-from billing_site.jobs.forgetting import DONE_KEPT_FOR, GIVEN_UP_KEPT_FOR
 from billing_site.jobs.runs import Outcome, only_here, run
 from billing_site.jobs.schedules import BY_NAME, DAY, HOUR, SCHEDULES, Schedule
 from billing_site.jobs.standing import Standing, standings
 from billing_site.jobs.tasks import MOST_TRIES, is_tried_again
+from billing_site.outbox.forgetting import DONE_KEPT_FOR, GIVEN_UP_KEPT_FOR
 from clinics.models import Clinic, Notice, OutgoingMail, ScheduledRun, WebhookDelivery, WebhookEndpoint
 from tests import factories
 from tests.site.back_office import GROUPS, signed_in

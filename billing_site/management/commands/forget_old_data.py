@@ -7,8 +7,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from billing_site.jobs.forgetting import forget_given_up_mails, forget_jobs, forget_webhooks
-from billing_site.outbox.mails import forget_old_mails
+from billing_site.jobs.forgetting import forget_jobs
+from billing_site.outbox.forgetting import forget_mails, forget_webhooks
 from clinics.models import IdempotencyKey, RequestRate
 from credits.services.events import drop_old_bodies
 from disputes.evidence.storage import remove_orphans
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         RequestRate.objects.filter(empty_at__lt=now - RATES_KEPT_FOR).delete()
         bodies = drop_old_bodies()
         files = remove_orphans()
-        mails = forget_old_mails() + forget_given_up_mails()
+        mails = forget_mails()
         webhooks = forget_webhooks()
         forget_jobs()
         call_command("clearsessions")

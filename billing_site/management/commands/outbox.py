@@ -47,7 +47,7 @@ class Command(BaseCommand):
             if not reason.strip():
                 raise CommandError("Say why: --reason TEXT.")
             with audit.because(reason):
-                count = standing.send_again(ERRANDS[send_again].all())
+                count = ERRANDS[send_again].all().send_again()
             logger.info(f"Put back: {count} {send_again}, because: {' '.join(reason.split())}")
             self.stdout.write(f"Put back, to be sent again: {count} {send_again}.")
         if what is not None:
