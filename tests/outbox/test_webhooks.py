@@ -214,14 +214,6 @@ def test_while_a_secret_is_renewed_both_verify_and_after_a_day_the_new_one_alone
     assert endpoint.secret not in trail
 
 
-def test_the_previous_secret_can_be_ended_at_once(clinic: Clinic) -> None:
-    endpoint, _ = endpoint_of(clinic, "https://crm.example/hook")
-    endpoint, new = services.renew_secret(endpoint=endpoint, stamp=services.stamp_of(endpoint))
-    services.forget_previous_secret(endpoint=endpoint)
-    endpoint.refresh_from_db()
-    assert services.secrets_in_force(endpoint, at=timezone.now()) == [new]
-
-
 def test_a_secret_that_cannot_be_read_any_more_fails_alone(
     clinic: Clinic, other_clinic: Clinic, receiver: Receiver
 ) -> None:
