@@ -135,7 +135,7 @@ class WebhookDelivery(Errand):
 class WebhookAttempt(models.Model):
     """One request to an endpoint and what came of it: the log that a clinic reads when its system heard nothing."""
 
-    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.PROTECT, related_name="attempts")
     started_at = models.DateTimeField()
     milliseconds = models.PositiveIntegerField()
     status_code = models.PositiveSmallIntegerField(
