@@ -26,6 +26,7 @@ from billing_site.figures.board import (
 from clinics.admin.requests import visible_kinds
 from clinics.models import (
     Clinic,
+    Errand,
     OutgoingMail,
     ScheduledRun,
     StaffRequest,
@@ -133,8 +134,8 @@ def tiles(request: HttpRequest, board: Board) -> list[Tile]:
         spam_tile(board),
         review_tile(board),
         support_tile(request),
-        mail_tile(request),
-        webhook_tile(request),
+        given_up_tile(request, OutgoingMail, "Mails given up"),
+        given_up_tile(request, WebhookDelivery, "Webhooks given up"),
         schedule_tile(request),
     ]
     return [tile for tile in found if tile is not None]
@@ -196,26 +197,16 @@ def support_tile(request: HttpRequest) -> Tile | None:
     )
 
 
-def mail_tile(request: HttpRequest) -> Tile | None:
+def given_up_tile(request: HttpRequest, model: type[Errand], title: str) -> Tile | None:
     """Only where some were given up: nobody tries them again by themselves."""
-    if not request.user.has_perm("clinics.view_outgoingmail"):
+    if not request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"):
         return None
-    dead = OutgoingMail.objects.dead().aggregate(number=Count("pk"), oldest=Min("given_up_at"))
+    dead = model._default_manager.filter(given_up_at__isnull=False).aggregate(
+        number=Count("pk"), oldest=Min("given_up_at")
+    )
     if not dead["number"]:
         return None
-    address = list_of(OutgoingMail, state="given_up")
-    return Tile("Mails given up", dead["number"], address, dead["oldest"], [])
-
-
-def webhook_tile(request: HttpRequest) -> Tile | None:
-    """Likewise; the clinic sees it on its own page."""
-    if not request.user.has_perm("clinics.view_webhookdelivery"):
-        return None
-    dead = WebhookDelivery.objects.dead().aggregate(number=Count("pk"), oldest=Min("given_up_at"))
-    if not dead["number"]:
-        return None
-    address = list_of(WebhookDelivery, state="given_up")
-    return Tile("Webhooks given up", dead["number"], address, dead["oldest"], [])
+    return Tile(title, dead["number"], list_of(model, state="given_up"), dead["oldest"], [])
 
 
 def schedule_tile(request: HttpRequest) -> Tile | None:

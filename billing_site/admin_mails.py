@@ -1,34 +1,19 @@
 """Mails in the back office: what was sent, what waits, and what was given up. No address, no text."""
 
 import logging
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from clinics.admin.base import By, ReadOnlyAdmin, SearchByNumber, badge
+from billing_site.admin_errands import State, state_badge
+from clinics.admin.base import By, ReadOnlyAdmin, SearchByNumber
 from clinics.admin.reasons import REASON
 from clinics.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
-STATES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "given_up": ("Given up", {"given_up_at__isnull": False}),
-    "waiting": ("Waiting", {"done_at": None, "given_up_at": None}),
-    "sent": ("Sent, or not needed any more", {"done_at__isnull": False}),
-}
-
-
-class State(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [(name, label) for name, (label, _) in STATES.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> QuerySet[OutgoingMail]:
-        return queryset.filter(**STATES[self.value()][1]) if self.value() in STATES else queryset  # type: ignore[index]
 
 
 @admin.register(OutgoingMail)
@@ -73,8 +58,4 @@ class OutgoingMailAdmin(SearchByNumber[OutgoingMail], ReadOnlyAdmin[OutgoingMail
 
     @admin.display(description="State")
     def state(self, mail: OutgoingMail) -> SafeString:
-        if mail.given_up_at is not None:
-            return badge("Given up", "bad")
-        if mail.done_at is not None:
-            return badge("Not needed") if mail.problem else badge("Sent", "good")
-        return badge("Waiting", "wait")
+        return state_badge(mail, done="Sent", dropped="Not needed")

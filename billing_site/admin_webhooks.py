@@ -1,34 +1,17 @@
 """Webhooks in the back office: where clinics listen, and what was sent there. Secrets have no column here."""
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from billing_site.admin_errands import State, state_badge
 from billing_site.outbox.webhook_events import type_name
 from billing_site.outbox.webhook_problems import in_words
 from clinics.admin.base import By, ReadOnlyAdmin, ReadOnlyInline, SearchByNumber, badge
 from clinics.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-
-STATES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "given_up": ("Given up", {"given_up_at__isnull": False}),
-    "waiting": ("Waiting", {"done_at": None, "given_up_at": None}),
-}
-
-
-class State(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [(name, label) for name, (label, _) in STATES.items()]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
-    ) -> QuerySet[WebhookDelivery]:
-        return queryset.filter(**STATES[self.value()][1]) if self.value() in STATES else queryset  # type: ignore[index]
 
 
 @admin.register(WebhookEndpoint)
@@ -140,8 +123,4 @@ class WebhookDeliveryAdmin(SearchByNumber[WebhookDelivery], ReadOnlyAdmin[Webhoo
 
     @admin.display(description="State")
     def state(self, row: WebhookDelivery) -> SafeString:
-        if row.given_up_at is not None:
-            return badge("Given up", "bad")
-        if row.done_at is not None:
-            return badge("Not sent") if row.problem else badge("Arrived", "good")
-        return badge("Waiting", "wait")
+        return state_badge(row, done="Arrived", dropped="Not sent")
