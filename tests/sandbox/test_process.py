@@ -5,10 +5,8 @@ import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -134,19 +132,10 @@ def test_a_broken_state_file_is_named(tmp_path: Path) -> None:
         start(state_file=file)
 
 
-def test_a_keep_alive_call_costs_no_delay_of_forty_milliseconds(client: razorpay.Client) -> None:
-    durations = []
-    for _ in range(30):
-        started = time.perf_counter()
-        client.order.create({"amount": 100, "currency": "INR"})
-        durations.append(time.perf_counter() - started)
-
-    assert statistics.median(durations) < 0.02
-
-
 def test_connections_are_accepted_without_nagles_delay(
     client: razorpay.Client, sandbox: RunningSandbox
 ) -> None:
+    """Which would cost each call on a kept connection some 40 ms."""
     client.order.all()
 
     (connection,) = sandbox._server.connections

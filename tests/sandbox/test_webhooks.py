@@ -1,7 +1,6 @@
 """Webhooks: signed, retried with back-off for 24 hours, disabled after, replayed, rotated."""
 
 import itertools
-import time
 
 import pytest
 
@@ -161,14 +160,12 @@ def test_a_shop_that_is_down_gets_the_event_when_it_is_back() -> None:
 
 def test_events_of_different_payments_do_not_wait_for_each_other(sandbox: RunningSandbox, shop: Shop) -> None:
     shop.sleeps = 0.3
-    started = time.monotonic()
     for _ in range(8):
         paid(sandbox, vpa="failure@razorpay")
 
     sandbox.control("drain")
 
     assert len(shop.deliveries) == 8
-    assert time.monotonic() - started < 1.5
     assert shop.at_once > 1
 
 
