@@ -101,14 +101,21 @@ class Lead(models.Model):
         INQUIRY = "inquiry", _("Question")
 
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="leads", db_index=False)
+    # No page asks for the leads of a package or treatment across clinics, and neither is deleted: an index of each
+    # would be written with every enquiry and read by nobody.
     package = models.ForeignKey(
-        TreatmentPackage, on_delete=models.PROTECT, null=True, blank=True, related_name="leads"
+        TreatmentPackage,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="leads",
+        db_index=False,
     )
     treatment = models.ForeignKey(
-        Treatment, on_delete=models.PROTECT, null=True, blank=True, related_name="leads"
+        Treatment, on_delete=models.PROTECT, null=True, blank=True, related_name="leads", db_index=False
     )
     partner = models.ForeignKey(
-        Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="leads"
+        Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="leads", db_index=False
     )
     package_price = models.DecimalField(
         max_digits=12,
@@ -174,6 +181,9 @@ class Lead(models.Model):
                 fields=["clinic", "delivered_at", "id"],
                 name="leads_by_delivery",
                 condition=Q(delivery_state__in=["delivered", "free"]),
+            ),
+            models.Index(
+                F("partner"), F("id").desc(), name="leads_of_partner", condition=Q(partner__isnull=False)
             ),
             models.Index(fields=["repeat_of"], name="leads_repeats", condition=Q(repeat_of__isnull=False)),
             # A clinic's leads that nobody has taken up, by when they came through: few, however many it has had.

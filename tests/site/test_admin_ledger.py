@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from clinics.models import Clinic, Notice
+from clinics.models import Clinic, Notice, Partner
 from credits.models import BillingRules, CreditAccount, CreditGrant, CreditTransaction, Reversal, TopUp
 from leads.models import Lead
 from tests import factories
@@ -222,7 +222,19 @@ def test_held_leads_are_a_queue_of_their_own_over_all_clinics(funded_clinic: Cli
     ],
 )
 def test_a_list_can_be_read_off_an_index_in_its_own_order(model: Any, search: str, index: str) -> None:
-    request = RequestFactory().get("/admin/", {"q": search})
+    assert_read_off(index, model, {"q": search})
+
+
+def test_a_partner_s_leads_can_be_read_off_an_index() -> None:
+    partners = [
+        Partner.objects.create(name=name, slug=name, service_user=factories.UserFactory.create())
+        for name in ("one", "two")
+    ]  # the filter of a single one is left out
+    assert_read_off("leads_of_partner", Lead, {"partner__id__exact": str(partners[0].pk)})
+
+
+def assert_read_off(index: str, model: Any, query: dict[str, Any]) -> None:
+    request = RequestFactory().get("/admin/", query)
     request.user = factories.UserFactory.create(is_staff=True, is_superuser=True)
     rows = admin.site._registry[model].get_changelist_instance(request).get_queryset(request)
     plan = plan_with_only(index, rows[:101])
