@@ -52,6 +52,8 @@ def server() -> Iterator[None]:
         launcher.start()
         with psycopg.connect(launcher.superuser_conninfo(), autocommit=True) as superuser:
             superuser.execute("ALTER SYSTEM SET max_wal_size = '256MB'")  # in memory, too
+            # It would be in a copied template's way, and what it learned of a table in a plan's.
+            superuser.execute("ALTER SYSTEM SET autovacuum = off")
             superuser.execute("SELECT pg_reload_conf()")
 
     def remove() -> None:

@@ -5,7 +5,10 @@ tables refuse TRUNCATE, which Django's own flush needs: after a test with real c
 from a template instead.
 """
 
+import gc
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -16,8 +19,10 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.test import Client, TransactionTestCase
+from playwright.sync_api import Browser, Playwright, expect
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from clinics.models import Clinic, User
 from tests import factories
@@ -27,6 +32,14 @@ from tests.database import TestDatabase
 
 DATABASE: Final = TestDatabase()
 EVIDENCE: Final = TemporaryDirectory(prefix="evidence-")
+CHROMIUM_FLAGS: Final = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -44,7 +57,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+def pytest_collection_finish() -> None:
+    """All modules and tests are there to the end: the garbage collector need not look them through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+def keep_bytecode() -> None:
+    """The suite starts the product's commands a hundred times, and each would compile it anew where the environment
+    says not to keep what was compiled."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+def list_static_files_once() -> None:
+    """WhiteNoise lists them all for each new `Client`, thousands of times a run: here it remembers the first list."""
+    listed: dict[str, Any] = {}
+    list_them = WhiteNoiseMiddleware.add_files_from_finders
+
+    def remembered(self: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            list_them(self)
+            listed.update(self.files)
+        self.files.update(listed)
+
+    WhiteNoiseMiddleware.add_files_from_finders = remembered
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    keep_bytecode()
+    list_static_files_once()
     if not hasattr(config, "workerinput"):
         choose_server()
     # Hashing a password slowly is the point of it, everywhere but here.
@@ -71,6 +114,22 @@ def django_db_setup(
     yield
     with django_db_blocker.unblock():
         needed.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Debian's Chromium, best without the windows nobody sees: its headless shell takes a third of the time.
+
+    Skipped where there is neither, but in CI there must be one.
+    """
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if path is None:
+        assert not os.environ.get("CI"), "CI must install Chromium"
+        pytest.skip("needs chromium on the PATH")
+    expect.set_options(timeout=30_000)  # milliseconds: a busy machine is no failure
+    browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

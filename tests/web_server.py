@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from django.conf import settings
 from django.db import connections
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 def database_url(alias: str = "default") -> str:
@@ -56,7 +56,7 @@ def web_server(*, workers: int = 2, threads: int = 4, **environment: str) -> Ite
         yield address
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def _wait_until_it_answers(address: str, process: "subprocess.Popen[bytes]") -> None:

@@ -1,7 +1,5 @@
-"""Chromium, and a visitor who notices what a person or a security officer would."""
+"""A visitor who notices what a person or a security officer would."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,33 +8,13 @@ from typing import Final
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
 from pytest_django.live_server_helper import LiveServer
 
 from clinics.models import User
 from tests.browser.calm import Traffic
 
-FLAGS: Final = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PASSWORD: Final = "correct horse battery"  # of tests.factories.UserFactory
-
-
-@pytest.fixture(scope="session")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Debian's Chromium: skipped where there is none, but in CI there must be one."""
-    path = shutil.which("chromium")
-    if path is None:
-        assert not os.environ.get("CI"), "CI must install Chromium"
-        pytest.skip("needs chromium on the PATH")
-    browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-    yield browser
-    browser.close()
 
 
 @dataclass
@@ -48,7 +26,7 @@ class Visitor:
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.traffic = Traffic(self.page)
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))

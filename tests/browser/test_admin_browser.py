@@ -41,6 +41,14 @@ class OfficeVisitor(Visitor):
         assert response.status == 200, address
         self.check()
 
+    def look_at_both_ways(self, address: str) -> None:
+        """Loaded once at the desk's width and then shown at a telephone's."""
+        self.page.set_viewport_size({"width": 1280, "height": 844})
+        self.look_at(address)
+        self.page.set_viewport_size({"width": 390, "height": 844})
+        self.traffic.wait_for_calm()
+        self.check()
+
     def check(self) -> None:
         """Nothing the policy forbids, no script error, no other host, nothing to scroll sideways for."""
         assert self.page.evaluate("window.violations") == [], self.page.url
@@ -63,12 +71,14 @@ def office(
     wait_until_nobody_is_connected()
 
 
-def test_every_page_keeps_to_the_content_policy_and_fits_the_screen(office: OfficeVisitor) -> None:
+@pytest.mark.long
+@pytest.mark.parametrize("office", [1280], ids=["desk-and-phone"], indirect=True)
+def test_every_page_keeps_to_the_content_policy_and_fits_both_screens(office: OfficeVisitor) -> None:
     make_rows(3)
-    office.look_at("/admin/")
+    office.look_at_both_ways("/admin/")
     for model in sorted(registered()):
-        office.look_at(page(model, ""))
-        office.look_at(page(model, "change", first_of(model)))
+        office.look_at_both_ways(page(model, ""))
+        office.look_at_both_ways(page(model, "change", first_of(model)))
     for model in (
         "clinics.user",
         "clinics.clinic",
@@ -76,22 +86,22 @@ def test_every_page_keeps_to_the_content_policy_and_fits_the_screen(office: Offi
         "clinics.partner",
         "leads.treatmentpackage",
     ):
-        office.look_at(page(model, "add"))
+        office.look_at_both_ways(page(model, "add"))
     clinic, member = Clinic.objects.order_by("pk")[0], first_of("clinics.user")
-    office.look_at(page("clinics.clinic", "invite-owner", clinic.pk))
+    office.look_at_both_ways(page("clinics.clinic", "invite-owner", clinic.pk))
     for form, _ in what_to_ask(clinic).values():
-        office.look_at(form)
-    office.look_at(page("clinics.staffrequest", "change", first_of("clinics.staffrequest")))
+        office.look_at_both_ways(form)
+    office.look_at_both_ways(page("clinics.staffrequest", "change", first_of("clinics.staffrequest")))
     shown = office.page.locator("#request-shown").bounding_box()
     assert shown
     assert shown["width"] > 300, "what is decided on is seen"
-    office.look_at(page("credits.billingrules", "switch-charging", 1))
-    office.look_at(page("credits.creditaccount", "switch-freeze", clinic.pk))
-    office.look_at(page("clinics.clinic", "history", clinic.pk))
-    office.look_at(page("credits.creditaccount", "explain", clinic.pk))
-    office.look_at(page("leads.lead", "who-saw", first_of("leads.lead")))
-    office.look_at(page("clinics.user", "password", member))
-    office.look_at(page("credits.credittransaction", "") + f"?q=clinic+{clinic.pk}")
+    office.look_at_both_ways(page("credits.billingrules", "switch-charging", 1))
+    office.look_at_both_ways(page("credits.creditaccount", "switch-freeze", clinic.pk))
+    office.look_at_both_ways(page("clinics.clinic", "history", clinic.pk))
+    office.look_at_both_ways(page("credits.creditaccount", "explain", clinic.pk))
+    office.look_at_both_ways(page("leads.lead", "who-saw", first_of("leads.lead")))
+    office.look_at_both_ways(page("clinics.user", "password", member))
+    office.look_at_both_ways(page("credits.credittransaction", "") + f"?q=clinic+{clinic.pk}")
 
 
 def test_a_membership_is_added_with_completion_and_a_clinics_first_owner_invited(

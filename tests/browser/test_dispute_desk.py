@@ -229,7 +229,7 @@ def test_everything_works_without_scripts(chromium: Browser, live_server: LiveSe
     rows = small_desk()
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
     tab = context.new_page()
-    tab.set_default_timeout(10_000)
+    tab.set_default_timeout(30_000)
     visitor = Visitor(tab, live_server.url)
     who = resolver("Meera Shah")
     visitor.open("/admin/disputes")

@@ -72,7 +72,7 @@ class Tour:
 
     def __post_init__(self) -> None:
         self.traffic = Traffic(self.page)
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.page.add_init_script(WATCH)
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.complain(f"script error: {error}"))

@@ -131,7 +131,7 @@ def shop(
     context = chromium.new_context(viewport={"width": request.param, "height": 844})
     context.add_cookies([cookie_of(owner, live_server.url)])
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(30_000)
     shop = Shop(page, live_server.url, sandbox, clinic, owner)
     page.on("console", lambda message: note(shop, message))
     page.on("pageerror", lambda error: shop.problems.append(str(error)))
@@ -293,7 +293,7 @@ def test_a_tab_closed_before_the_callback_is_credited_by_the_webhook(shop: Shop)
     shop.pay_by_upi("paidbutclosed@razorpay")
     wait_until(lambda: shop.balance == 1000, shop.page)
     shop.page.close()
-    shop.sandbox.control("drain", timeout=10)
+    shop.sandbox.control("drain", timeout=60)
 
     assert shop.top_up().state == TopUp.State.PAID
     assert set(GatewayEvent.objects.values_list("event", flat=True)) >= {"payment.captured", "order.paid"}

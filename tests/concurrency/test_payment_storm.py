@@ -62,7 +62,7 @@ class Crowd:
             f"{self.address}{path}",
             data=raw,
             headers={"Content-Type": "application/json", **headers},
-            timeout=60,
+            timeout=180,
         )
         with self.lock:
             self.statuses[answer.status_code] += 1

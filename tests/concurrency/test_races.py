@@ -250,7 +250,9 @@ def test_a_grant_expires_or_pays_but_never_both() -> None:
 
     outcomes: Counter[str] = Counter()
     with Crowd() as crowd:
-        for _ in range(50):
+        while outcomes.total() < 50 or (
+            len(outcomes) < 2 and outcomes.total() < 1000
+        ):  # until both ways were seen
             clinic = new_clinic(100)
 
             answers = crowd.at_once(
@@ -270,7 +272,7 @@ def test_a_grant_expires_or_pays_but_never_both() -> None:
             assert balance(clinic) == 0
             outcomes[kinds[0]] += 1
 
-    assert set(outcomes) == {"deduction", "expiry"}  # both ways were seen
+    assert set(outcomes) == {"deduction", "expiry"}
     assert_books_are_right()
 
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from credits.services.ledger import BillingError
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 SIZE = 12
 
 

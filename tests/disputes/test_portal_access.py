@@ -19,7 +19,7 @@ from leads.models import ContactView, Lead
 from tests import factories
 from tests.disputes.portal import HTML, LIST, SAID, case_url, create_url, photo, url
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("evidence_folder", "a_picture_is_judged_once")]
 JSON: Any = {"accept": "application/json"}
 MISSING = 987_654_321
 

@@ -138,7 +138,7 @@ def poster(address: str) -> Callable[[dict[str, Any]], tuple[int, int]]:
             local.session.get(f"{address}/accounts/login/", timeout=30)
         headers = {"X-CSRFToken": local.session.cookies["csrftoken"]}
         for _ in range(2 if int(body["idempotency_key"].split("-")[1]) % 10 == 0 else 1):
-            answer = local.session.post(f"{address}/contact-clinic", json=body, headers=headers, timeout=60)
+            answer = local.session.post(f"{address}/contact-clinic", json=body, headers=headers, timeout=180)
         return answer.status_code, answer.json().get("lead_id", 0)
 
     return post

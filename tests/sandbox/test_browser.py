@@ -4,27 +4,18 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Playwright, expect
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, expect
 
 from billing_site.razorpay_sandbox import KEY_ID, KEY_SECRET, RunningSandbox
 from credits.gateway import payment_signature_is_valid
 
 from .wire import new_order, payment
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium"),
-]
+pytestmark = pytest.mark.browser
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <script src="{origin}/v1/checkout.js"></script></head>
@@ -98,13 +89,6 @@ class ShopPage:
         self._server.server_close()
 
 
-@pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def shop_page(sandbox: RunningSandbox) -> Iterator[ShopPage]:
     shop = ShopPage(sandbox)
@@ -124,7 +108,7 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     width = getattr(request, "param", 1280)
     context = chromium.new_context(viewport={"width": width, "height": 844})
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(30_000)
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:

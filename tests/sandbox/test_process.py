@@ -145,7 +145,7 @@ def test_connections_are_accepted_without_nagles_delay(
 
 def test_a_response_is_one_write(sandbox: RunningSandbox) -> None:
     order_id = new_order(sandbox)["id"]
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) as line:
         line.sendall(
             f"GET /v1/orders/{order_id} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Authorization: {AUTHORISED['Authorization']}\r\n\r\n".encode()
@@ -158,7 +158,7 @@ def test_a_response_is_one_write(sandbox: RunningSandbox) -> None:
 
 def test_after_a_stop_an_open_connection_is_not_served_any_more(shop: Shop) -> None:
     sandbox = start()
-    line = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
+    line = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
     line.request("GET", "/v1/orders", headers=AUTHORISED)
     assert line.getresponse().read()
 
@@ -229,11 +229,11 @@ def test_the_management_command_runs_until_it_is_told_to_stop(tmp_path: Path) ->
     found = re.search(r"http://127\.0\.0\.1:(\d+)", said)
     assert found is not None, said
 
-    connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
     connection.request("GET", "/v1/orders", headers=AUTHORISED)
     assert connection.getresponse().status == 200
     process.send_signal(signal.SIGTERM)
-    rest, _nothing = process.communicate(timeout=10)
+    rest, _nothing = process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert KEY_ID in said
@@ -245,7 +245,7 @@ def test_the_management_command_says_why_it_refuses() -> None:
 
     done = subprocess.run(
         [sys.executable, "manage.py", "razorpay_sandbox", "--port", "0"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
     assert done.returncode == 1

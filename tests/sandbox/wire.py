@@ -18,7 +18,7 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> tuple[int, Any, dict[str, str]]:
     """(status, parsed JSON or raw bytes, headers); raises when the line is cut."""
-    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
     try:
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **AUTHORISED, **(headers or {})}

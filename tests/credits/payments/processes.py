@@ -84,7 +84,7 @@ def web_server(workers: int = 3, threads: int = 4) -> Iterator[str]:
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
 
 
 def wait_until_up(address: str, process: subprocess.Popen[bytes], patience: float = 60) -> None:

@@ -64,7 +64,7 @@ def test_f14_an_answer_too_slow_counts_as_failed_there_and_once_here(live_shop: 
         live_shop.pay(top_up)
         live_shop.sandbox.control("drain")
         assert {entry["status"] for entry in live_shop.sandbox.control("state")["deliveries"]} == {None}
-    live_shop.sandbox.control("config", webhook_timeout_s=5)
+    live_shop.sandbox.control("config", webhook_timeout_s=30)
 
     live_shop.sandbox.control("advance", s=3600)
 
@@ -77,8 +77,8 @@ def test_f14_a_busy_database_is_a_503_and_the_event_comes_again(
 ) -> None:
     top_up = live_shop.order()
     options = connections.settings["default"]["OPTIONS"]
-    monkeypatch.setitem(options, "options", "-c lock_timeout=100")
-    with transaction.atomic():
+    with monkeypatch.context() as hasty, transaction.atomic():
+        hasty.setitem(options, "options", "-c lock_timeout=100")
         TopUp.objects.select_for_update().get(pk=top_up.pk)
         live_shop.pay(top_up)
         live_shop.sandbox.control("drain")

@@ -264,7 +264,8 @@ def test_killed_half_way_the_next_run_finishes_it(shop: Shop) -> None:
     for _ in range(8):
         shop.pay(shop.order())
     TopUp.objects.update(next_check_at=timezone.now())
-    shop.fault("GET /v1/orders/.*", {"slow": {"s": 0.3}}, times=-1)
+    shop.fault("GET /v1/orders/.*", {"slow": {"s": 0}}, times=4)
+    shop.fault("GET /v1/orders/.*", {"slow": {"s": 100}}, times=-1)  # so it is killed while it waits
 
     process = manage("reconcile_payments")
     deadline = time.monotonic() + 60
@@ -276,7 +277,7 @@ def test_killed_half_way_the_next_run_finishes_it(shop: Shop) -> None:
     assert 2 <= shop.credits() < 8
     shop.sandbox.sandbox.faults.clear()
     again = manage("reconcile_payments")
-    printed, complaints = again.communicate(timeout=60)
+    printed, complaints = again.communicate(timeout=180)
     assert (again.returncode, shop.credits(), shop.balance()) == (0, 8, 8000), complaints
     assert "payments credited" in printed
 
@@ -288,7 +289,7 @@ def test_a_gateway_that_is_down_is_exit_code_1_and_no_traceback(shop: Shop) -> N
     shop.sandbox.stop()
 
     process = manage("reconcile_payments", "--sweep", "1")
-    printed, complaints = process.communicate(timeout=60)
+    printed, complaints = process.communicate(timeout=180)
 
     assert process.returncode == 1
     assert "not done: top-up" in complaints

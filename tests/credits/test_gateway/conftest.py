@@ -25,5 +25,14 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def gateway(sandbox: RunningSandbox) -> Iterator[Gateway]:
+    with Gateway(
+        GatewayConfig(KEY_ID, KEY_SECRET, sandbox.url, timeout=(10.0, 10.0), total_s=20.0)
+    ) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def hasty_gateway(sandbox: RunningSandbox) -> Iterator[Gateway]:
+    """For who is not answered in time."""
     with Gateway(GatewayConfig(KEY_ID, KEY_SECRET, sandbox.url, timeout=(1.0, 1.0), total_s=2.0)) as gateway:
         yield gateway

@@ -30,7 +30,7 @@ class Dripping(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         try:
-            for _ in range(100):
+            for _ in range(1000):
                 self.wfile.write(b" ")
                 time.sleep(0.1)
         except OSError:
@@ -64,7 +64,7 @@ def test_an_answer_that_drips_or_never_ends_is_cut(handler: type[Dripping], why:
     finally:
         server.shutdown()
         server.server_close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 60  # it drips for more than 100
 
 
 def test_there_is_a_timeout_by_default() -> None:
@@ -74,14 +74,16 @@ def test_there_is_a_timeout_by_default() -> None:
     assert Gateway(config)._session._timeout == (3.05, 10.0)
 
 
-def test_a_silent_gateway_is_given_up_on_after_the_timeout(gateway: Gateway, sandbox: RunningSandbox) -> None:
-    fault(sandbox, "GET /v1/orders/.*", {"slow": {"s": 3}})
+def test_a_silent_gateway_is_given_up_on_after_the_timeout(
+    hasty_gateway: Gateway, sandbox: RunningSandbox
+) -> None:
+    fault(sandbox, "GET /v1/orders/.*", {"slow": {"s": 100}})
     started = time.monotonic()
 
     with pytest.raises(GatewayAnswerUnknown, match="Timeout"):
-        gateway.fetch_order(ORDER_ID)
+        hasty_gateway.fetch_order(ORDER_ID)
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60  # it is silent for 100
 
 
 def test_a_redirect_is_not_followed_and_a_post_is_sent_once(
@@ -110,12 +112,12 @@ def test_a_failed_call_is_not_repeated_by_anybody(gateway: Gateway, sandbox: Run
 
 
 def test_nothing_is_printed_when_the_network_fails(
-    gateway: Gateway, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str]
+    hasty_gateway: Gateway, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for do in ("drop_before", {"slow": {"s": 1.5}}, {"status": {"status": 502}}):
+    for do in ("drop_before", {"slow": {"s": 100}}, {"status": {"status": 502}}):
         fault(sandbox, CREATE, do)
         with pytest.raises(GatewayAnswerUnknown):
-            order(gateway)
+            order(hasty_gateway)
 
     assert capsys.readouterr() == ("", "")
 

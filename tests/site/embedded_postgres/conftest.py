@@ -108,7 +108,7 @@ def manage(place: Path, launcher: Launcher) -> Manage:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 

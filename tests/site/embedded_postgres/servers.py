@@ -41,13 +41,13 @@ def starter(launcher: Launcher) -> "subprocess.Popen[str]":
 
 
 def finish(process: "subprocess.Popen[str]") -> int:
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     return int(output)
 
 
 def ask(launcher: Launcher, query: str, database: str = "clinic_credits") -> list[tuple[object, ...]]:
     """As patient as the engine with a server that was killed a moment ago."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             with psycopg.connect(launcher.superuser_conninfo(database), autocommit=True) as connection:
@@ -61,7 +61,7 @@ def ask(launcher: Launcher, query: str, database: str = "clinic_credits") -> lis
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while lives(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)

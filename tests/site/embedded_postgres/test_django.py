@@ -41,7 +41,7 @@ def test_a_running_process_serves_its_next_request_after_a_kill(manage: Manage, 
         "os.kill(launcher().ensure_running().pid, signal.SIGKILL)\n"
         "time.sleep(0.3)\n"
         "began = time.monotonic()\n"
-        "print(request(), time.monotonic() - began < 10)\n"
+        "print(request(), time.monotonic() - began < 30)\n"
     )
 
     result = manage("-c", script, EMBEDDED_POSTGRES_DIR=str(made.home))
@@ -53,11 +53,13 @@ def test_connections_wait_while_the_server_recovers_from_a_killed_backend(
     manage: Manage, made: Launcher
 ) -> None:
     script = (
-        "import django, os, signal; django.setup()\n"
+        "import contextlib, django, os, signal; django.setup()\n"
         "from django.db import connection\n"
         "for round in range(8):\n"
         "    connection.ensure_connection()\n"
-        "    os.kill(connection.connection.info.backend_pid, signal.SIGKILL)\n"
+        # The server ends all sessions for the one that was killed before, this new one too if it notices late.
+        "    with contextlib.suppress(ProcessLookupError):\n"
+        "        os.kill(connection.connection.info.backend_pid, signal.SIGKILL)\n"
         "    connection.close()\n"
         "print('served')\n"
     )
