@@ -28,7 +28,7 @@ class InstallSQL(migrations.RunSQL):
     The files hold CREATE OR REPLACE only, so that a change to one is shipped by a new migration which installs it
     again; going back drops the functions it names, and with them their triggers. `replaces` are functions of before
     whose arguments change («release_lead(bigint)»): they go, and who could call one can call the new one of that
-    name in the same transaction.
+    name in the same transaction. A name stands for one function: of two, PostgreSQL could not tell which one goes.
     """
 
     def __init__(self, migration_file: str, *names: str, replaces: tuple[str, ...] = ()) -> None:
@@ -36,6 +36,8 @@ class InstallSQL(migrations.RunSQL):
         folder = Path(migration_file).resolve().parent.parent / "sql"
         texts = [(folder / name).read_text(encoding="utf-8") for name in names]
         functions = FUNCTION_NAME.findall("\n".join(texts))
+        if twice := sorted({name for name in functions if functions.count(name) > 1}):
+            raise ValueError(f"{', '.join(names)}: {', '.join(twice)} stands there twice")
         # Bodies are checked when they run: a file may call a function of a file installed after it.
         super().__init__(
             sql=["SET LOCAL check_function_bodies = off", *texts],

@@ -27,6 +27,7 @@ NOUNS: Final = {
     "leaddispute": "dispute",
     "topup": "top-up",
     "treatment": "treatment",
+    "webhookendpoint": "webhook-endpoint",
     "pricingversion": "price-list",
 }
 # Tables under the trail, by model: what a row of each is called. `tracked` fills it.

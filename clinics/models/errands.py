@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from random import uniform
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
+MOST_TRIES: Final = 32_767  # that a smallint holds; one whose outcome can't be written is claimed for ever
 E = TypeVar("E", bound="Errand")
 
 
@@ -26,7 +27,8 @@ class ErrandQuerySet(models.QuerySet[E]):
         return self.dead().update(due_at=Now(), tries=0, given_up_at=None, problem="")
 
     def claim(self, *, most: int, lease: timedelta) -> list[E]:
-        """Takes up to `most` due ones, longest due first, for `lease`: nobody else gets them meanwhile.
+        """Takes up to `most` due ones of these, longest due first, for `lease`: nobody else gets them meanwhile, and
+        what somebody else just took is left to them.
 
         The claim is committed before anything is sent. Who dies with it leaves them due again when the lease ends.
         """
@@ -36,10 +38,10 @@ class ErrandQuerySet(models.QuerySet[E]):
                 due.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:most]
             )
             self.model._default_manager.filter(pk__in=taken).update(
-                due_at=Now() + lease, tries=F("tries") + 1
+                due_at=Now() + lease, tries=Least(F("tries") + 1, MOST_TRIES)
             )
-        # Read outside the transaction, in the order of the claim.
-        rows = self.model._default_manager.in_bulk(taken)
+        # Read outside the transaction, in the order of the claim, with what the query brings along.
+        rows = self.in_bulk(taken)
         return [rows[pk] for pk in taken if pk in rows]
 
 

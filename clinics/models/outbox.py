@@ -16,9 +16,11 @@ NEWEST_LOOKED_THROUGH: Final = 200  # for what is new to a member
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def shown_to(self, membership: Membership) -> "NoticeQuerySet":
-        """The clinic's notices of the kinds this member wants to see in the portal."""
+        """The clinic's notices of the kinds this member may and wants to see in the portal."""
         unwanted = AlertPreference.objects.filter(membership=membership, in_portal=False)
-        return self.filter(clinic=membership.clinic_id).exclude(kind__in=unwanted.values("kind"))
+        hidden = () if membership.role == Membership.Role.OWNER else FOR_OWNERS
+        mine = self.filter(clinic=membership.clinic_id).exclude(kind__in=hidden)
+        return mine.exclude(kind__in=unwanted.values("kind"))
 
     def new_to(self, membership: Membership) -> "NoticeQuerySet":
         """Those that came since the member last looked at them, among the clinic's newest: who has long seen none, or
@@ -49,10 +51,11 @@ class Notice(models.Model):
         BUDGET_REACHED = "budget_reached", _("Limit reached")
         PAYMENT_CREDITED = "payment_credited", _("Payment credited")
         CREDITS_EXPIRING = "credits_expiring", _("Credits expire soon")
+        WEBHOOK_FAILING = "webhook_failing", _("Webhook fails")
 
     clinic = models.ForeignKey(Clinic, on_delete=models.PROTECT, related_name="notices", db_index=False)
     kind = models.CharField(max_length=40, choices=Kind.choices)
-    unique_key = models.CharField(max_length=100, unique=True)
+    unique_key = models.CharField(max_length=100)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -66,6 +69,10 @@ class Notice(models.Model):
             models.Index(fields=["id"], name="notices_unsent", condition=Q(sent_at__isnull=True)),
             models.Index(F("clinic"), F("id").desc(), name="notices_newest_of_clinic"),
         ]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # Not `unique=True`: that brings a second index, for LIKE, which each enquiry would write and nobody reads.
+            models.UniqueConstraint(fields=["unique_key"], name="a_fact_is_told_once"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} notice {self.pk}"
@@ -76,6 +83,7 @@ class Notice(models.Model):
         return uuid5(EVENT_IDS, f"{self.unique_key} {self.created_at.isoformat()}")
 
 
+FOR_OWNERS: Final = (Notice.Kind.WEBHOOK_FAILING.value,)  # of pages that nobody else of the clinic may open
 DAILY_DIGEST: Final = "daily_digest"  # a mail that no single notice is behind; it is told in no other way
 
 

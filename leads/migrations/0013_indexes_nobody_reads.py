@@ -6,6 +6,8 @@ By hand: Django would take each foreign key away and make it anew, which reads t
 import django.db.models.deletion
 from django.db import migrations, models
 
+from clinics.migration_operations import RunSQLPatiently
+
 INDEXES = (
     ("package", "leads.treatmentpackage", "leads_package_id_d193c23e"),
     ("partner", "clinics.partner", "leads_partner_id_aa947b27"),
@@ -17,7 +19,7 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("leads", "0012_leads_of_partner"), ("clinics", "0016_sent_again_is_kept")]
     operations = [
-        migrations.RunSQL(
+        RunSQLPatiently(
             sql=f"DROP INDEX CONCURRENTLY IF EXISTS {index}",
             reverse_sql=f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON leads ({name}_id)",
             state_operations=[
