@@ -1,6 +1,7 @@
 """What every JSON route shares: bearer tokens, strict parsing, one error shape, money as a number."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from math import ceil
@@ -30,6 +31,7 @@ from clinics.surfaces import error_body, membership_for
 from clinics.throttles import ProgramThrottle
 
 JSON_DEPTH_LIMIT: Final = 20
+NOT_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")  # NUL and lone surrogates
 
 
 class Refusal(exceptions.APIException):
@@ -158,7 +160,7 @@ def _check_text(value: Any, depth: int) -> None:
     if depth > JSON_DEPTH_LIMIT:
         raise ValueError("it is nested too deeply")
     if isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if NOT_TEXT.search(value):
             raise ValueError("it holds a character that is not text")
     elif isinstance(value, dict):
         for key, item in value.items():
@@ -183,6 +185,8 @@ class BearerAuthentication(TokenAuthentication):
         if token.revoked_at is not None or holder is None or not holder.is_active:
             raise exceptions.AuthenticationFailed(_("This token has been revoked."))
         now = timezone.now()
+        if token.expiry is not None and token.expiry < now:
+            raise exceptions.AuthenticationFailed(_("This token has expired: use a new one."))
         # Once a minute is enough to see whether a token is in use, and keeps a busy partner off one row.
         if token.last_used_at is None or (now - token.last_used_at).total_seconds() > 60:
             with skipped_while_read_only():
@@ -199,8 +203,8 @@ class BearerAuthentication(TokenAuthentication):
         return result
 
     def _cleanup_token(self, auth_token: ApiToken) -> bool:
-        """True when the token has expired. Nothing is deleted: a token's row is the record of who had access."""
-        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
+        """Never: the library would delete an expired one, and a token's row is the record of who had access."""
+        return False
 
 
 def wanted_of_a_token(scope: str | None) -> str:

@@ -3,7 +3,7 @@
 A function refuses with an SQLSTATE of its own (CC…); `refusals` say which exception each one is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, Final
@@ -31,6 +31,16 @@ def call(function: str, /, **arguments: Any) -> Any:
     Values come in binary, which psycopg reads in C; the text of timestamps is read by Django's own loaders, in Python.
     Raises what the database raised, as Django wraps it; `refusal_of` tells which refusal it was.
     """
+    return _called(function, arguments, Cursor.fetchone)
+
+
+def rows(function: str, /, **arguments: Any) -> list[Any]:
+    """`call` for a function that returns a set: all its rows."""
+    found: list[Any] = _called(function, arguments, Cursor.fetchall)
+    return found
+
+
+def _called(function: str, arguments: Mapping[str, Any], fetch: Callable[[Cursor[Any]], Any]) -> Any:
     connection = connections[DEFAULT_DB_ALIAS]  # asked for once: each look through Django's proxy costs
     connection.close_if_health_check_failed()
     connection.ensure_connection()
@@ -52,7 +62,7 @@ def call(function: str, /, **arguments: Any) -> Any:
             # The text of a refused row would quote a patient's name and number into every log of this error.
             error.args = (error.diag.message_primary or type(error).__name__,)
             raise
-        return cursor.fetchone()
+        return fetch(cursor)
 
 
 def call_or_refuse(function: str, refusals: Mapping[str, type[Exception]], /, **arguments: Any) -> Any:
@@ -64,32 +74,6 @@ def call_or_refuse(function: str, refusals: Mapping[str, type[Exception]], /, **
         if refusal is None:
             raise
         raise refusal(error.__cause__.diag.message_primary) from error  # type: ignore[union-attr]
-
-
-def call_many(
-    function: str, refusals: Mapping[str, type[Exception]], calls: Sequence[Mapping[str, Any]], /
-) -> list[Any]:
-    """`call_or_refuse` for each, one after the other in one transaction and with one wait for the network: all of
-    them, or none where one is refused. For functions that write nothing under the audit trail."""
-    if not calls:
-        return []
-    connection = connections[DEFAULT_DB_ALIAS]
-    with transaction.atomic():
-        raw = connection.connection
-        try:
-            with connection.wrap_database_errors, Cursor(raw, row_factory=namedtuple_row) as cursor:
-                try:
-                    statement = _statement(function, tuple(calls[0]))
-                    cursor.executemany(statement, [tuple(call.values()) for call in calls], returning=True)
-                except Error as error:
-                    error.args = (error.diag.message_primary or type(error).__name__,)
-                    raise
-                return [next(results) for results in cursor.results()]
-        except DatabaseError as error:
-            refusal = refusals.get(refusal_of(error) or "")
-            if refusal is None:
-                raise
-            raise refusal(error.__cause__.diag.message_primary) from error  # type: ignore[union-attr]
 
 
 @cache

@@ -2,18 +2,18 @@
 
 CSV with a header, or one JSON object a line; the fields are those of `POST /contact-clinic`. A line's
 `idempotency_key` is its own; a line without one is known by what it says. The file is read line by line and worked
-off in pieces, so memory stays flat; what is there already costs one query for a whole piece.
+off in pieces, so memory stays flat: while the database writes one, the next one is read and checked.
 """
 
 import csv
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,9 +22,10 @@ from rest_framework.exceptions import ParseError
 
 from clinics.api import StrictJSONParser, form_data
 from clinics.models import Clinic, IdempotencyKey, Partner
-from credits.services.delivery import deliver_many
-from credits.services.ledger import BillingError, Enquiry
+from credits.services.delivery import Together, deliver_many, log_charges, put_together
+from credits.services.ledger import BillingError, ClinicInactive, Enquiry, KeyReused, PackageNotOffered
 from leads.forms import PartnerEnquiryForm
+from leads.line_form import LineForm
 from leads.models import Treatment, TreatmentPackage
 from leads.services.intake import (
     ROUTE,
@@ -35,11 +36,16 @@ from leads.services.intake import (
     treatment_named,
 )
 
-PIECE: Final = (
-    500  # lines; a clinic's leads of one piece share a transaction, so its account is never held for long
+PIECE: Final = 5_000  # lines; the more, the more of them are of one clinic
+TOGETHER: Final = (
+    1_000  # lines in a transaction, about a quarter of a second: so long other payments of theirs wait
 )
 LONGEST_LINE: Final = 64 * 1024  # bytes
 NEEDED: Final = ("clinic_id", "patient_name", "mobile_number", "consent_given")
+REFUSALS: Final[dict[type[BillingError], str]] = {
+    ClinicInactive: "clinic {clinic_id} takes no enquiries",
+    PackageNotOffered: "clinic {clinic_id} does not offer package {package_id}",
+}
 Progress = Callable[[int], object]  # told of each line's bytes
 
 
@@ -69,15 +75,15 @@ class Line:
     problem: str = ""
     cleaned: dict[str, Any] = field(default_factory=dict)
     key: str = ""
+    refusal: type[BillingError] | None = None
+    is_new: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeadImport:
     partner: Partner
     dry_run: bool = False
-    # One for all lines: a form of each line's own is a deep copy of every field, and a circle of references that
-    # waits for the garbage collector, whose full rounds are rare in a large program.
-    form: PartnerEnquiryForm = field(default_factory=lambda: PartnerEnquiryForm({}))
+    form: LineForm = field(default_factory=LineForm)
     notice_id: int = field(default_factory=lambda: current_notice().pk)
 
     @property
@@ -88,63 +94,99 @@ class LeadImport:
     def run(self, path: Path, progress: Progress = lambda _: None) -> Iterator[Verdict]:
         """A verdict for each line, in pieces. Raises ImportFailed."""
         try:
-            with path.open("rb") as file:
-                lines = iter(lines_of(path, file, progress))
-                while piece := list(islice(lines, PIECE)):
-                    yield from self._piece(piece)
+            with path.open("rb") as file, ThreadPoolExecutor(max_workers=2) as aside:
+                pieces = self._pieces(lines_of(path, file, progress))
+                coming: Future[list[Line]] = aside.submit(next, pieces, [])
+                while piece := coming.result():
+                    coming = aside.submit(next, pieces, [])
+                    yield from self._verdicts(piece, aside)
         except OSError as error:
             raise ImportFailed(f"{path} can't be read: {error.strerror}.") from error
 
-    def _piece(self, lines: list[Line]) -> Iterator[Verdict]:
-        for line in lines:
-            self._check(line)
+    def _pieces(self, lines: Iterable[Line]) -> Iterator[list[Line]]:
+        """Aside, as all that needs no database. Where the file breaks off, what was read before comes first."""
+        piece: list[Line] = []
+        try:
+            for line in lines:
+                self._check(line)
+                piece.append(line)
+                if len(piece) == PIECE:
+                    yield piece
+                    piece = []
+        except (ImportFailed, OSError):
+            if piece:
+                yield piece
+            raise
+        if piece:
+            yield piece
+
+    def _verdicts(self, lines: list[Line], aside: Executor) -> Iterator[Verdict]:
         sound = [line for line in lines if not line.problem]
-        rows = IdempotencyKey.objects.filter(
-            caller=self.caller, route=ROUTE, key__in={line.key for line in sound}
-        )
-        known = {row.key: bytes(row.body_hmac) for row in rows}
-        for line in sound:
-            if line.key in known and known[line.key] != digest_of(line.cleaned):
-                line.problem = "KeyReused"
-        new = [line for line in sound if line.key not in known]
-        refuse_unknown(new)
-        if not self.dry_run:
-            self._store([line for line in new if not line.problem])
+        if self.dry_run:
+            self._rehearse(sound)
+        else:
+            self._store(sound, aside)
         for line in lines:
+            if line.refusal is not None:
+                line.problem = REFUSALS.get(line.refusal, line.refusal.__name__).format(**line.cleaned)
             if line.problem:
                 yield Verdict(line.place, Outcome.REFUSED, line.problem)
             else:
-                yield Verdict(line.place, Outcome.THERE_ALREADY if line.key in known else Outcome.STORED)
+                yield Verdict(line.place, Outcome.STORED if line.is_new else Outcome.THERE_ALREADY)
+
+    def _rehearse(self, lines: list[Line]) -> None:
+        """What storing them would say: three queries for all."""
+        known = self._known(lines)
+        clinics = {line.cleaned["clinic_id"] for line in lines}
+        active = set(Clinic.objects.active().filter(pk__in=clinics).values_list("pk", flat=True))
+        packages = {line.cleaned["package_id"] for line in lines if line.cleaned["package_id"]}
+        offered = set(
+            TreatmentPackage.objects.offered().filter(pk__in=packages).values_list("clinic_id", "pk")
+        )
+        for line in in_order(lines):
+            clinic_id, package_id = line.cleaned["clinic_id"], line.cleaned["package_id"]
+            digest = digest_of(line.cleaned)
+            line.is_new = line.key not in known
+            if known.get(line.key, digest) != digest:
+                line.refusal = KeyReused
+            elif line.is_new and clinic_id not in active:
+                line.refusal = ClinicInactive
+            elif line.is_new and package_id and (clinic_id, package_id) not in offered:
+                line.refusal = PackageNotOffered
+            else:
+                known[line.key] = digest
 
     def _check(self, line: Line) -> None:
         if line.problem:
             return
         self.form.data, errors = form_data(line.values, PartnerEnquiryForm)
+        line.values = {}
         self.form.full_clean()
         if self.form.errors or errors:
             # Names of fields alone: a form's message may quote what stands there, and in a shifted row that is a name.
             line.problem = f"look at {', '.join(sorted({*self.form.errors, *errors}))}"
             return
         line.cleaned = self.form.cleaned_data
-        told = json.dumps({name: str(value) for name, value in line.cleaned.items()}, sort_keys=True)
-        line.key = line.cleaned["idempotency_key"] or f"line:{hashlib.sha256(told.encode()).hexdigest()}"
+        line.key = line.cleaned["idempotency_key"] or key_of(line.cleaned)
 
-    def _store(self, lines: list[Line]) -> None:
-        """One clinic after the other, each in one transaction: its account is locked and the disk waited for once."""
-        by_clinic: dict[int, list[Line]] = defaultdict(list)
-        for line in lines:
-            by_clinic[line.cleaned["clinic_id"]].append(line)
-        treatments = {
-            name: treatment_named(name) for name in {line.cleaned["procedure_name"] for line in lines}
-        }
-        for clinic_id in sorted(by_clinic):
-            # In the keys' order, as any other import of them: two at once wait for each other, in no circle.
-            theirs = sorted(by_clinic[clinic_id], key=lambda line: line.key)
+    def _store(self, lines: list[Line], aside: Executor) -> None:
+        """Clinic by clinic, so that a clinic's lines are written together; some of them in a transaction."""
+        names = {line.cleaned["procedure_name"] for line in lines}
+        treatments = {name: treatment_named(name) for name in names}
+
+        def put(some: list[Line]) -> Together:
+            return put_together([self._enquiry(line, treatments) for line in some])
+
+        pieces = list(batched(in_order(lines), TOGETHER))
+        for some, together in zip(pieces, aside.map(put, pieces), strict=True):
             try:
-                deliver_many(self._enquiry(line, treatments) for line in theirs)
-            except (BillingError, OperationalError):  # one by one it shows which line it is
-                for line in theirs:
-                    self._receive(line)
+                arrivals = deliver_many(together)
+            except OperationalError:  # an account is stuck: those of others are stored all the same
+                self._receive(some)
+                continue
+            aside.submit(log_charges, arrivals)
+            for line, arrival in zip(some, arrivals, strict=True):
+                line.refusal, line.is_new = arrival.refusal, arrival.is_new
 
     def _enquiry(self, line: Line, treatments: dict[str, Treatment | None]) -> Enquiry:
         fields = line.cleaned
@@ -159,27 +201,50 @@ class LeadImport:
             notice_id=self.notice_id,
         )
 
-    def _receive(self, line: Line) -> None:
-        try:
-            receive_enquiry(
-                fields=line.cleaned, caller=self.caller, key=line.key, address=None, partner=self.partner
-            )
-        except BillingError as refusal:
-            line.problem = type(refusal).__name__
+    def _receive(self, lines: list[Line]) -> None:
+        """One by one; a clinic whose account can't be had is waited for once."""
+        known, stuck = set(self._known(lines)), set()
+        for line in lines:
+            clinic_id = line.cleaned["clinic_id"]
+            try:
+                delivery = receive_enquiry(
+                    fields=line.cleaned,
+                    caller=self.caller,
+                    key=line.key,
+                    address=None,
+                    partner=self.partner,
+                    is_stuck=clinic_id in stuck,
+                )
+            except BillingError as problem:
+                line.refusal = type(problem)
+                continue
+            line.is_new = line.key not in known
+            known.add(line.key)
+            if line.is_new and delivery.held_reason == "busy":
+                stuck.add(clinic_id)
+
+    def _known(self, lines: list[Line]) -> dict[str, bytes]:
+        """The keys of these lines that stand for a lead, each with what its line said."""
+        rows = IdempotencyKey.objects.filter(
+            caller=self.caller, route=ROUTE, key__in={line.key for line in lines}
+        )
+        return {key: bytes(digest) for key, digest in rows.values_list("key", "body_hmac")}
 
 
-def refuse_unknown(lines: list[Line]) -> None:
-    """Clinics that take no enquiries and packages they do not offer: two queries for all lines."""
-    clinics = {line.cleaned["clinic_id"] for line in lines}
-    active = set(Clinic.objects.active().filter(pk__in=clinics).values_list("pk", flat=True))
-    packages = {line.cleaned["package_id"] for line in lines if line.cleaned["package_id"]}
-    offered = set(TreatmentPackage.objects.offered().filter(pk__in=packages).values_list("clinic_id", "pk"))
-    for line in lines:
-        clinic_id, package_id = line.cleaned["clinic_id"], line.cleaned["package_id"]
-        if clinic_id not in active:
-            line.problem = f"clinic {clinic_id} takes no enquiries"
-        elif package_id and (clinic_id, package_id) not in offered:
-            line.problem = f"clinic {clinic_id} does not offer package {package_id}"
+def key_of(cleaned: dict[str, Any]) -> str:
+    """What a line without a key is known by: what it says."""
+    told = json.dumps({name: str(value) for name, value in cleaned.items()}, sort_keys=True)
+    return f"line:{hashlib.sha256(told.encode()).hexdigest()}"
+
+
+def in_order(lines: list[Line]) -> list[Line]:
+    """As they are stored."""
+    return sorted(lines, key=lambda line: line.cleaned["clinic_id"])
+
+
+def batched(lines: list[Line], most: int) -> Iterator[list[Line]]:
+    for first in range(0, len(lines), most):
+        yield lines[first : first + most]
 
 
 def lines_of(path: Path, file: IO[bytes], progress: Progress) -> Iterable[Line]:

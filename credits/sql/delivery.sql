@@ -24,12 +24,18 @@ LANGUAGE sql IMMUTABLE AS $$
          END
 $$;
 
--- Why it gets none at this cost; NULL when it can be charged.
-CREATE OR REPLACE FUNCTION delivery_unpayable(a credit_accounts, p_cost numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT CASE WHEN p_cost > a.highest_cost OR a.charged_today + p_cost > a.daily_cap
-                   OR a.charged_this_month + p_cost > a.monthly_cap THEN 'budget'
-              WHEN p_cost > a.balance THEN 'no_credits'
+-- Why it gets none at this cost; NULL when it can be charged. `p_in_all` is its cost with that of leads which are charged
+-- before it and which the account doesn't show yet.
+CREATE OR REPLACE FUNCTION delivery_unpayable_in_all(a credit_accounts, p_cost numeric, p_in_all numeric) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_cost > a.highest_cost OR a.charged_today + p_in_all > a.daily_cap
+                   OR a.charged_this_month + p_in_all > a.monthly_cap THEN 'budget'
+              WHEN p_in_all > a.balance THEN 'no_credits'
          END
+$$;
+
+CREATE OR REPLACE FUNCTION delivery_unpayable(a credit_accounts, p_cost numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT delivery_unpayable_in_all(a, p_cost, p_cost)
 $$;
 
 -- The lead with its fate filled in; nothing is written.
@@ -83,18 +89,61 @@ BEGIN
   RETURN a;
 END $$;
 
--- The outbox row: ids only, once per lead and occasion. Of those held for review the first of an hour is told at each
--- clinic: whoever sends a thousand of them must not send the clinic a thousand mails.
+-- What a clinic is told of a lead: ids only, once per lead and occasion.
+CREATE OR REPLACE FUNCTION delivery_told(p_lead_id bigint, p_state text, p_occasion text)
+RETURNS TABLE (kind text, unique_key text, data jsonb) LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN p_occasion = 'withdrawn' THEN 'lead_withdrawn'
+              WHEN p_state = 'held' THEN 'lead_held' ELSE 'lead_delivered' END,
+         'lead:' || p_lead_id || ':' || p_occasion,
+         jsonb_build_object('lead_id', p_lead_id, 'state', p_state)
+$$;
+
+-- The outbox row. Of those held for review the first of an hour is told at each clinic: whoever sends a thousand of them
+-- must not send the clinic a thousand mails.
 CREATE OR REPLACE FUNCTION delivery_notice(l leads, p_occasion text, p_at timestamptz) RETURNS void LANGUAGE sql AS $$
   INSERT INTO notices (clinic_id, kind, unique_key, data, created_at)
-  VALUES (l.clinic_id, CASE WHEN p_occasion = 'withdrawn' THEN 'lead_withdrawn'
-                            WHEN l.delivery_state = 'held' THEN 'lead_held' ELSE 'lead_delivered' END,
-          CASE WHEN l.held_reason = 'review'
-               THEN format('review:%s:%s', l.clinic_id, to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24'))
-               ELSE 'lead:' || l.id || ':' || p_occasion END,
-          jsonb_build_object('lead_id', l.id, 'state', l.delivery_state), p_at)
+  SELECT l.clinic_id, kind,
+         CASE WHEN l.held_reason = 'review'
+              THEN format('review:%s:%s', l.clinic_id, to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24'))
+              ELSE unique_key END,
+         data, p_at
+    FROM delivery_told(l.id, l.delivery_state, p_occasion)
   ON CONFLICT (unique_key) DO NOTHING
 $$;
+
+-- A lead with its contact takes its turn, under the account's lock, at the account's moment: price list, earlier ones of its
+-- phone, decision, rows, charge and notices. `p_held` is why it is not decided now, or NULL.
+CREATE OR REPLACE FUNCTION delivery_arrive(INOUT a credit_accounts, INOUT l leads, c lead_contacts, p_held text)
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_tier lead_pricing_tiers := tier_for_price(l.package_price, a.last_posted_at);
+BEGIN
+  l.tier_id := v_tier.id;
+  l.cost := v_tier.credits;
+  l.refunded_total := 0;
+  l.status := 'new';
+  l.expired_reason := '';
+  l.consented_at := a.last_posted_at;
+  l.created_at := a.last_posted_at;
+  IF p_held IS NOT NULL THEN
+    l.delivery_state := 'held';
+    l.held_reason := p_held;
+  ELSE
+    a := delivery_retry_earlier(a, c.phone, l.created_at, l.id, false);
+    l := delivery_decide(a, l, c.phone);
+  END IF;
+  c.lead_id := l.id;
+  c.clinic_id := l.clinic_id;
+  INSERT INTO leads VALUES (l.*);
+  INSERT INTO lead_contacts VALUES (c.*);
+  IF l.delivery_state = 'delivered' THEN
+    a := delivery_charge(a, l.id, l.cost);
+  END IF;
+  PERFORM delivery_notice(l, 'arrived', a.last_posted_at);
+  IF l.held_reason = 'budget' THEN
+    PERFORM budget_notice(a, l);
+  END IF;
+END $$;
 
 -- An enquiry arrives: idempotency, price, decision, lead, contact, charge and notice in one call.
 -- Returns the lead; a repeat under the same key returns the first one and writes nothing.
@@ -111,8 +160,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
   a credit_accounts;
   l leads;
+  c lead_contacts;
+  arrived record;
   v_first idempotency_keys;
-  v_tier lead_pricing_tiers;
   v_hits record;
   v_in_last_hour integer;
   v_hold_for_review boolean := p_hold_for_review;
@@ -136,9 +186,6 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'clinic % takes no enquiries', p_clinic_id USING ERRCODE = 'CC002';
   END IF;
-
-  l.clinic_id := p_clinic_id;
-  l.package_id := p_package_id;
   l.treatment_id := p_treatment_id;
   l.package_price := p_package_price;
   IF p_package_id IS NOT NULL THEN
@@ -168,42 +215,27 @@ BEGIN
     v_hold_for_review := p_hold_for_review OR coalesce(v_in_last_hour > p_per_hour_limit, true);
   END IF;
 
-  v_tier := tier_for_price(l.package_price, a.last_posted_at);
-  l.tier_id := v_tier.id;
-  l.cost := v_tier.credits;
-  l.refunded_total := 0;
+  l.clinic_id := p_clinic_id;
+  l.package_id := p_package_id;
   l.partner_id := p_partner_id;
-  l.status := 'new';
   l.contact_intent := p_contact_intent;
   l.source := p_source;
   l.city := p_city;
   l.preferred_date := p_preferred_date;
   l.is_minor := p_is_minor;
   l.consent_notice_id := p_consent_notice_id;
-  l.consented_at := a.last_posted_at;
-  l.created_at := a.last_posted_at;
-  l.expired_reason := '';
-
-  IF p_without_account OR v_hold_for_review THEN
-    l.delivery_state := 'held';
-    l.held_reason := CASE WHEN v_hold_for_review THEN 'review' ELSE 'busy' END;
-  ELSE
-    a := delivery_retry_earlier(a, p_phone, l.created_at, l.id, false);
-    l := delivery_decide(a, l, p_phone);
-  END IF;
-
-  INSERT INTO leads VALUES (l.*);
-  INSERT INTO lead_contacts (lead_id, clinic_id, phone, name, email, procedure_name, message, guardian_name)
-  VALUES (l.id, l.clinic_id, p_phone, p_name, p_email, p_procedure_name, p_message, p_guardian_name);
-  IF l.delivery_state = 'delivered' THEN
-    a := delivery_charge(a, l.id, l.cost);
-  ELSIF v_hold_for_review THEN
+  c.phone := p_phone;
+  c.name := p_name;
+  c.email := p_email;
+  c.procedure_name := p_procedure_name;
+  c.message := p_message;
+  c.guardian_name := p_guardian_name;
+  arrived := delivery_arrive(a, l, c, CASE WHEN v_hold_for_review THEN 'review' WHEN p_without_account THEN 'busy' END);
+  a := arrived.a;
+  l := arrived.l;
+  IF v_hold_for_review THEN
     INSERT INTO lead_review_facts (lead_id, address_hmac, in_last_hour, honeypot_filled)
     VALUES (l.id, p_address_hmac, v_in_last_hour, p_hold_for_review);
-  END IF;
-  PERFORM delivery_notice(l, 'arrived', a.last_posted_at);
-  IF l.held_reason = 'budget' THEN
-    PERFORM budget_notice(a, l);
   END IF;
   IF NOT p_without_account THEN
     PERFORM ledger_close(a);

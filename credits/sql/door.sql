@@ -26,17 +26,24 @@ BEGIN
   RETURN a;
 END $$;
 
--- Locks the account, stamps this event, starts a new day or month of its counters, posts what has expired.
+-- Locks the account and begins its event.
 CREATE OR REPLACE FUNCTION ledger_open(p_clinic_id bigint) RETURNS credit_accounts LANGUAGE plpgsql AS $$
 DECLARE
   a credit_accounts;
-  g record;
 BEGIN
   -- NO KEY UPDATE: foreign keys to the account may still be checked by others meanwhile.
   SELECT * INTO a FROM credit_accounts WHERE clinic_id = p_clinic_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'clinic % does not exist', p_clinic_id USING ERRCODE = 'CC001';
   END IF;
+  RETURN ledger_begin(a);
+END $$;
+
+-- Begins an event of a locked account: stamps it, starts a new day or month of its counters, posts what has expired.
+CREATE OR REPLACE FUNCTION ledger_begin(a credit_accounts) RETURNS credit_accounts LANGUAGE plpgsql AS $$
+DECLARE
+  g record;
+BEGIN
   a := ledger_stamped(a, ledger_clock());
   FOR g IN SELECT id, kind, remaining FROM credit_grants
             WHERE clinic_id = a.clinic_id AND open AND expires_at <= a.last_posted_at

@@ -43,15 +43,21 @@ BEGIN
   RETURN low_balance_recovered(a, 1);
 END $$;
 
--- A cap holds its first lead of the day or month in India.
-CREATE OR REPLACE FUNCTION budget_notice(a credit_accounts, l leads) RETURNS void LANGUAGE sql AS $$
-  INSERT INTO notices (clinic_id, kind, unique_key, data, created_at)
-  SELECT a.clinic_id, 'budget_reached', 'budget:' || a.clinic_id || ':' || since,
-         jsonb_build_object('period', period, 'since', since, 'cap', cap::text), a.last_posted_at
+-- The caps of the day and month in India that hold a lead of this cost.
+CREATE OR REPLACE FUNCTION budget_reached(a credit_accounts, p_cost numeric) RETURNS TABLE (unique_key text, data jsonb)
+LANGUAGE sql STABLE AS $$
+  SELECT 'budget:' || a.clinic_id || ':' || since,
+         jsonb_build_object('period', period, 'since', since, 'cap', cap::text)
     FROM (VALUES ('day', a.charged_on::text, a.charged_today, a.daily_cap),
                  ('month', to_char(a.charged_on, 'YYYY-MM'), a.charged_this_month, a.monthly_cap)
          ) AS budget (period, since, charged, cap)
-   WHERE charged + l.cost > cap
+   WHERE charged + p_cost > cap
+$$;
+
+-- A cap holds its first lead of the day or month.
+CREATE OR REPLACE FUNCTION budget_notice(a credit_accounts, l leads) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO notices (clinic_id, kind, unique_key, data, created_at)
+  SELECT a.clinic_id, 'budget_reached', unique_key, data, a.last_posted_at FROM budget_reached(a, l.cost)
   ON CONFLICT (unique_key) DO NOTHING
 $$;
 

@@ -153,6 +153,19 @@ def test_a_file_that_is_none_says_why(ours: Partner, tmp_path: Path, content: by
         imported(path)
 
 
+@pytest.mark.parametrize("piece", [2, 5_000])
+def test_all_lines_before_the_place_where_a_file_breaks_off_are_stored(
+    clinic: Clinic, ours: Partner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(lead_import, "PIECE", piece)
+    path = json_file(tmp_path, [enquiry(clinic, 1), enquiry(clinic, 2), "x" * 70_000, enquiry(clinic, 3)])
+
+    with pytest.raises(CommandError, match=r"line 3: longer than 64 KB\. Until there: 2 lines: 2 stored"):
+        imported(path)
+
+    assert Lead.objects.count() == 2
+
+
 @pytest.mark.parametrize(
     "content", [b"PK\x03\x04\x14\n\x00\n", b"\nclinic_id,patient_name\n1,x\n", b"[\n{}\n]\n"]
 )
@@ -174,7 +187,11 @@ def test_no_such_file_and_no_such_partner(ours: Partner, tmp_path: Path) -> None
         imported(tmp_path / "none.csv")
 
 
-def test_memory_does_not_grow_with_the_file(clinic: Clinic, ours: Partner, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(
+    clinic: Clinic, ours: Partner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_import, "PIECE", 200)
+
     def peak(lines: int) -> int:
         path = json_file(tmp_path, [enquiry(clinic, number % 90_000) for number in range(lines)])
         tracemalloc.start()
