@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from clinics.filters import midnight
+from clinics.days import start_of
 from clinics.form_fields import BIGGEST_ID, IdField
 from credits.filters import TransactionFilter
 from credits.models import CreditAccount
@@ -90,8 +90,8 @@ class WindowQuery(HistoryQuery):
             return rows
         after, up_to = numbers_of_days(
             self.account,
-            since=midnight(first) if first else None,
-            before=midnight(last + timedelta(days=1)) if last else None,
+            since=start_of(first) if first else None,
+            before=start_of(last + timedelta(days=1)) if last else None,
         )
         return rows.filter(sequence__gt=after, sequence__lte=up_to)
 

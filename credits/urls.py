@@ -2,7 +2,7 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from clinics.surfaces import html_or_json, json_only
+from clinics.surfaces import for_programs, html_or_json, json_only
 from credits.api import BalanceApi, HistoryApi
 from credits.held_views import HeldLeads
 from credits.limits_views import LimitsPage
@@ -28,7 +28,7 @@ class MonthConverter:
 register_converter(MonthConverter, "month")
 
 urlpatterns = [
-    path("clinic/credits/balance", BalanceApi.as_view(), name="get_credit_balance"),
+    path("clinic/credits/balance", json_only(BalanceApi.as_view()), name="get_credit_balance"),
     path(
         "clinic/credits/history",
         html_or_json(html=History.as_view(), json=HistoryApi.as_view()),
@@ -57,5 +57,5 @@ urlpatterns = [
         name="payment_success",
     ),
     path("payment-failure", PaymentFailure.as_view(), name="payment_failure"),
-    path("razorpay/webhook", RazorpayWebhook.as_view(), name="razorpay_webhook"),
+    path("razorpay/webhook", for_programs(RazorpayWebhook.as_view()), name="razorpay_webhook"),
 ]

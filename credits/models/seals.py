@@ -72,7 +72,8 @@ class DaySeal(models.Model):
     """A keyed digest over rows of the ledger or of the trail, by their ids, and over the seal before it.
 
     `tags` holds 8 bytes of HMAC for each row, in order of `ids` («1:500,502»), so that a changed row can be named;
-    `digest` is over everything in this row. A day has one of each source, or several where it has many rows.
+    `whole` is one over all of them, which is looked at first; `digest` is over everything in this row. A day has
+    one of each source, or several where it has many rows.
     """
 
     class Source(models.TextChoices):
@@ -89,6 +90,7 @@ class DaySeal(models.Model):
     rows = models.IntegerField()
     ids = models.TextField(blank=True)
     tags = models.BinaryField()
+    whole = models.BinaryField(db_default=b"")
     key_id = models.CharField(max_length=16)
     previous = models.BinaryField()
     digest = models.BinaryField()

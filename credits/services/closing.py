@@ -104,7 +104,12 @@ def _finish(day: date, by: User | None, found: dict[str, Any], unexplained: list
         p_by=by and by.pk,
     )  # fmt: skip
     closing = DayClosing.objects.get(day=day)
+    # A log leaves this machine: who takes the last seal away here, with its closing and trail, can't take it there.
     logger.info(
-        "Day %s closed: seal %s, %d unexplained", day, closing.seal_number, len(closing.unexplained or [])
+        "Day %s closed: seal %s %s, %d unexplained",
+        day,
+        closing.seal_number,
+        closing.seal_digest,
+        len(closing.unexplained or []),
     )
     return closing

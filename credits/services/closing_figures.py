@@ -3,14 +3,14 @@
 Amounts are texts with two places, in credits (paid and captured money in ₹), so that the page keeps them as they were.
 """
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Sum
-from django.utils import timezone
 
+from clinics.days import start_of
 from credits.models import CreditAccount, CreditTransaction, ReviewItem
 from credits.services.snapshot import one_snapshot
 from leads.models import Lead
@@ -51,8 +51,7 @@ SELECT payment_id, amount_paise, paid.id IS NOT NULL FROM gateway_payments payme
 
 def bounds(day: date) -> tuple[datetime, datetime]:
     """The instants between which a day of India lies."""
-    start = timezone.make_aware(datetime.combine(day, time.min), timezone.get_default_timezone())
-    return start, start + timedelta(days=1)
+    return start_of(day), start_of(day + timedelta(days=1))
 
 
 def figures_of(day: date) -> tuple[dict[str, Any], list[str]]:

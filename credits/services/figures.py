@@ -13,7 +13,7 @@ from django.db.models import Avg, Count, Exists, F, Min, OuterRef, Q, QuerySet, 
 from django.db.models.functions import TruncDate, TruncMonth
 from django.utils import timezone
 
-from clinics.filters import midnight
+from clinics.days import start_of
 from credits.models import CreditAccount, CreditGrant, CreditTransaction, GatewayPayment, TopUp
 from credits.services.statement import rows_up_to
 from leads.models import Lead
@@ -143,7 +143,7 @@ def spending(account: CreditAccount, at: datetime) -> Spending:
     first = month_start(at, MONTHS - 1)
     rows: list[dict[str, Any]] = list(
         rows_up_to(account)  # type: ignore[arg-type]  # a TypedDict of the very names
-        .filter(created_at__gte=midnight(first))
+        .filter(created_at__gte=start_of(first))
         .annotate(month=TruncMonth("created_at"))
         .values("month")
         .order_by("month")
@@ -185,7 +185,7 @@ def shares(account: CreditAccount, since: date) -> Shares:
     rows: Iterable[dict[str, Any]] = (
         rows_up_to(account)  # type: ignore[assignment]  # as above
         # The lead's clinic is the row's: said again, so that of the leads too only this clinic's are read.
-        .filter(IS_CHARGE | IS_REFUND, created_at__gte=midnight(since), lead__clinic=account.pk)
+        .filter(IS_CHARGE | IS_REFUND, created_at__gte=start_of(since), lead__clinic=account.pk)
         .values(treatment=F("lead__treatment__name"), source=F("lead__source"))
         .order_by()
         .annotate(

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from credits.models import DaySeal
-from credits.services.seals import BEFORE_ALL, TAG_BYTES, Chain, Key, Span, content_of, ids_of
+from credits.services.seals import BEFORE_ALL, TAG_BYTES, Chain, Key, Span, content_of, ids_of, whole_of
 
 CHAIN: Final = (
-    "SELECT number, day, source, after_id, up_to_id, rows, ids, tags, key_id, previous, digest"
+    "SELECT number, day, source, after_id, up_to_id, rows, ids, tags, whole, key_id, previous, digest"
     " FROM day_seals WHERE number = %s"
 )
 COLUMNS: Final = (
-    "number", "closing_id", "source", "after_id", "up_to_id", "rows", "ids", "tags", "key_id", "previous", "digest",
+    "number", "closing_id", "source", "after_id", "up_to_id", "rows", "ids", "tags", "whole", "key_id", "previous",
+    "digest",
 )  # fmt: skip
 # A closed day without its seal: the last seals of the chain were taken away, or the closing was edited. The trail
 # remembers closings of which nothing is left.
@@ -137,7 +138,10 @@ class Books:
             self._compare(seal, key)
 
     def _compare(self, seal: DaySeal, key: Key) -> None:
-        now = content_of(self.cursor, key, Span(seal.source, seal.after_id, seal.up_to_id))
+        span = Span(seal.source, seal.after_id, seal.up_to_id)
+        if seal.whole and whole_of(self.cursor, key, span) == bytes(seal.whole):
+            return
+        now = content_of(self.cursor, key, span)
         if now.tags == bytes(seal.tags) and now.ids == seal.ids:
             return
         try:

@@ -1,4 +1,5 @@
-"""Makes day seals: a keyed tag for each row of the ledger and of the trail, chained so that no seal can go unseen.
+"""Makes day seals: a keyed tag for each row of the ledger and of the trail, and one for all of them together, chained
+so that no seal can go unseen.
 
 The key stays in Python: whoever edits rows in the database can't make tags for them. Which rows are whose: by number,
 up to the watermark of the day's closing. docs/decisions/0018-day-seals.md says why it is done so.
@@ -80,12 +81,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a seal holds of its rows: how many, which, and their tags."""
+    """What a seal holds of its rows: how many, which, their tags, and the one of all together."""
 
     rows: int
     ids: str
     tags: bytes
     last_id: int
+    whole: bytes
 
 
 def present_key() -> Key:
@@ -172,13 +174,13 @@ def _seal_some(key: Key, day: date, source: str, chain: Chain, up_to: int) -> No
     made = DaySeal(
         number=chain.number + 1, closing_id=day, source=source, after_id=after,
         up_to_id=up_to if content.rows < ROWS_PER_SEAL else content.last_id, rows=content.rows, ids=content.ids,
-        tags=content.tags, key_id=key.id, previous=chain.digest,
+        tags=content.tags, whole=content.whole, key_id=key.id, previous=chain.digest,
     )  # fmt: skip
     try:
         door.call(
             "add_seal", p_number=made.number, p_day=day, p_source=source, p_after_id=after, p_up_to_id=made.up_to_id,
-            p_rows=made.rows, p_ids=made.ids, p_tags=made.tags, p_key_id=made.key_id, p_previous=made.previous,
-            p_digest=digest_of(made, key),
+            p_rows=made.rows, p_ids=made.ids, p_tags=made.tags, p_whole=made.whole, p_key_id=made.key_id,
+            p_previous=made.previous, p_digest=digest_of(made, key),
         )  # fmt: skip
     except DatabaseError as error:
         if door.refusal_of(error) != REFUSED or not _somebody_else_sealed(made.number):
@@ -192,11 +194,13 @@ def _somebody_else_sealed(number: int) -> bool:
 def content_of(cursor: Any, key: Key, span: Span) -> Content:
     """The rows as a seal holds them, streamed."""
     template = hmac.new(key.secret, str(span.source).encode() + b"\n", "sha256")
+    whole = _mac_of_all(key, span)
     tags, runs, rows, start, last = bytearray(), [], 0, span.after, span.after
     for row_id, line in lines(cursor, span):
         tag = template.copy()
         tag.update(line)
         tags += tag.digest()[:TAG_BYTES]
+        whole.update(line)
         if not rows or row_id != last + 1:
             if rows:
                 runs.append(run(start, last))
@@ -204,19 +208,36 @@ def content_of(cursor: Any, key: Key, span: Span) -> Content:
         rows, last = rows + 1, row_id
     if rows:
         runs.append(run(start, last))
-    return Content(rows, ",".join(runs), bytes(tags), last)
+    return Content(rows, ",".join(runs), bytes(tags), last, whole.digest())
+
+
+def whole_of(cursor: Any, key: Key, span: Span) -> bytes:
+    """What `content_of` says of all rows together, three times as fast as with a tag for each."""
+    whole = _mac_of_all(key, span)
+    with _copy(cursor, span) as copy:
+        for line in copy:
+            whole.update(line)
+    return whole.digest()
+
+
+def _mac_of_all(key: Key, span: Span) -> hmac.HMAC:
+    return hmac.new(key.secret, f"{span.source}, all of them\n".encode(), "sha256")
 
 
 def lines(cursor: Any, span: Span) -> Iterator[tuple[int, bytes]]:
     """Each row's number and its canonical text, in order of numbers."""
+    with _copy(cursor, span) as copy:
+        for line in copy:
+            text = bytes(line)
+            yield int(text[: text.index(b"\t")]), text
+
+
+def _copy(cursor: Any, span: Span) -> Any:
     table, columns = COLUMNS[DaySeal.Source(span.source)]
     limit = "" if span.most is None else f" LIMIT {span.most:d}"
     within = f"id > {span.after:d} AND id <= {span.up_to:d}"
     query = f"SELECT {columns} FROM {table} WHERE {within} ORDER BY {table}.id{limit}"  # noqa: S608 - all texts of our own
-    with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT text, ENCODING 'UTF8')") as copy:
-        for line in copy:
-            text = bytes(line)
-            yield int(text[: text.index(b"\t")]), text
+    return cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT text, ENCODING 'UTF8')")
 
 
 def run(first: int, last: int) -> str:
@@ -241,4 +262,6 @@ def digest_of(seal: DaySeal, key: Key) -> bytes:
         seal.number, str(seal.closing_id), str(seal.source), seal.after_id, seal.up_to_id, seal.rows, seal.ids,
         seal.key_id, bytes(seal.previous).hex(),
     ]  # fmt: skip
+    if seal.whole:  # the first seals have none
+        said.append(bytes(seal.whole).hex())
     return hmac.digest(key.secret, json.dumps(said).encode() + b"\n" + bytes(seal.tags), "sha256")

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from clinics.filters import midnight
+from clinics.days import start_of
 from clinics.models import Clinic
 from clinics.read_only import skipped_while_read_only
 from credits.models import CreditTransaction
@@ -35,12 +35,12 @@ class Period:
 
     @property
     def starts_at(self) -> datetime:
-        return midnight(self.first)
+        return start_of(self.first)
 
     @property
     def ends_at(self) -> datetime:
         """The midnight that no longer belongs to it."""
-        return midnight(self.last + timedelta(days=1))
+        return start_of(self.last + timedelta(days=1))
 
     @property
     def is_over(self) -> bool:

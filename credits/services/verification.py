@@ -6,6 +6,7 @@ the check's name. Anything but true is a violation. `proof.sql` spares the slow 
 statement would find nothing.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ SUBJECTS: Final = (
 )
 EXAMPLES: Final = 5
 NOTHING: Final[tuple[int, list[int] | None]] = (0, None)
+_COLUMNS: Final[dict[str, list[str]]] = {}
 
 Progress = Callable[[Iterable[str]], Iterable[str]]
 
@@ -76,7 +78,15 @@ def verify(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> It
 
     `exact` runs each statement row by row, without the proof by sums. `progress` wraps the steps, as tqdm does.
     """
-    proven: set[str] = set()
+    yield from verify_rows(cursor, exact=exact, progress=progress)
+    for tally in seal_checks.examine(cursor, progress):
+        some = tuple(sorted(tally.numbers)[:EXAMPLES])
+        yield Finding(tally.check, len(tally.numbers), tally.noun, some, tally.note)
+
+
+def verify_rows(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> Iterator[Finding]:
+    """What rows say of each other, without the seals."""
+    proven: dict[str, bool] = {}
     violations = 0
     subjects = (*SUBJECTS, *subjects_above())
     for subject in progress(subjects if exact else (PROOF, *subjects)):
@@ -84,16 +94,13 @@ def verify(cursor: Any, *, exact: bool = False, progress: Progress = iter) -> It
             proven = _proven(cursor)
             continue
         noun, *checks = _columns(cursor, subject)
-        found = [NOTHING] * len(checks) if subject in proven else _examine(cursor, subject, noun, checks)
+        found = [NOTHING] * len(checks) if proven.get(subject) else _examine(cursor, subject, noun, checks)
         for check, (count, examples) in zip(checks, found, strict=True):
             violations += count
             yield Finding(check, count, noun, tuple(sorted(examples or ())))
     if not exact:
-        unproven = 0 if violations else len(_columns(cursor, PROOF)) - len(proven)
+        unproven = 0 if violations else list(proven.values()).count(False)
         yield Finding("sums_agree_where_rows_do", unproven, PROOF, ())
-    for tally in seal_checks.examine(cursor, progress):
-        some = tuple(sorted(tally.numbers)[:EXAMPLES])
-        yield Finding(tally.check, len(tally.numbers), tally.noun, some, tally.note)
 
 
 def subjects_above() -> list[str]:
@@ -108,7 +115,8 @@ def _folders() -> list[Path]:
 
 def _statement(subject: str) -> str:
     path = next(path for folder in _folders() if (path := folder / f"{subject}.sql").exists())
-    return path.read_text(encoding="utf-8")
+    # For the proof: nobody who edits rows knows which sums they will have to agree in.
+    return path.read_text(encoding="utf-8").replace("{seed}", str(secrets.randbits(62)))
 
 
 def _select(cursor: Any, columns: str, subject: str, suffix: str = "") -> None:
@@ -116,15 +124,21 @@ def _select(cursor: Any, columns: str, subject: str, suffix: str = "") -> None:
 
 
 def _columns(cursor: Any, subject: str) -> list[str]:
-    _select(cursor, "*", subject, "LIMIT 0")
-    return [column.name for column in cursor.description]
+    """The names that a statement gives its columns; asked once, since all of them stand in its text."""
+    statement = _statement(subject)
+    if statement not in _COLUMNS:
+        _select(cursor, "*", subject, "LIMIT 0")
+        _COLUMNS[statement] = [column.name for column in cursor.description]
+    return _COLUMNS[statement]
 
 
-def _proven(cursor: Any) -> set[str]:
-    """The subjects whose sums agree at every clinic; on empty books all of them."""
-    subjects = _columns(cursor, PROOF)
-    _select(cursor, ", ".join(f"coalesce(bool_and({subject} IS TRUE), true)" for subject in subjects), PROOF)
-    return {subject for subject, holds in zip(subjects, cursor.fetchone(), strict=True) if holds}
+def _proven(cursor: Any) -> dict[str, bool]:
+    """Of each subject that sums can prove, whether they do."""
+    _select(cursor, "*", PROOF)
+    return {
+        column.name: holds is True
+        for column, holds in zip(cursor.description, cursor.fetchone(), strict=True)
+    }
 
 
 def _examine(cursor: Any, subject: str, noun: str, checks: list[str]) -> list[tuple[int, list[int] | None]]:

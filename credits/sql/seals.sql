@@ -48,7 +48,7 @@ END $$;
 -- begin before the last one of its source ended: rows whose seal turned out to be no good are sealed again.
 CREATE OR REPLACE FUNCTION add_seal(
   p_number bigint, p_day date, p_source text, p_after_id bigint, p_up_to_id bigint, p_rows integer, p_ids text,
-  p_tags bytea, p_key_id text, p_previous bytea, p_digest bytea
+  p_tags bytea, p_whole bytea, p_key_id text, p_previous bytea, p_digest bytea
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -71,11 +71,11 @@ BEGIN
   ELSE
     SELECT count(*) INTO v_rows FROM audit_events WHERE id > p_after_id AND id <= p_up_to_id;
   END IF;
-  IF p_rows <> v_rows OR octet_length(p_tags) <> 8 * v_rows OR octet_length(p_digest) <> 32 THEN
+  IF p_rows <> v_rows OR octet_length(p_tags) <> 8 * v_rows OR octet_length(p_whole) <> 32 OR octet_length(p_digest) <> 32 THEN
     RAISE EXCEPTION 'seal % is not one of the % rows it names', p_number, v_rows USING ERRCODE = 'CC032';
   END IF;
-  INSERT INTO day_seals (number, day, source, after_id, up_to_id, rows, ids, tags, key_id, previous, digest)
-  VALUES (p_number, p_day, p_source, p_after_id, p_up_to_id, p_rows, p_ids, p_tags, p_key_id, p_previous, p_digest);
+  INSERT INTO day_seals (number, day, source, after_id, up_to_id, rows, ids, tags, whole, key_id, previous, digest)
+  VALUES (p_number, p_day, p_source, p_after_id, p_up_to_id, p_rows, p_ids, p_tags, p_whole, p_key_id, p_previous, p_digest);
 END $$;
 
 -- What the trail keeps of figures and notes, and verify_ledger makes anew (credits/services/seal_checks.py).

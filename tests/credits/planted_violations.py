@@ -93,6 +93,11 @@ PLANTS = {
         " negative_movements_are_explained_by_consumptions credits_neither_appear_nor_vanish"
         " adjustment_was_approved_by_a_second_person",
     ),
+    "an amount leaps over zero": plant(  # the balance before it would be that of the row before, were it not negative
+        row(6, "amount = 2 * balance_after - amount"),
+        finds="balance_after_is_unbroken balance_is_the_sum_of_all_movements"
+        " positive_movements_are_explained_by_grants credits_neither_appear_nor_vanish",
+    ),
     "a movement is dated back": plant(
         row(7, "created_at = created_at - interval '1 year'"), finds="time_never_runs_backwards"
     ),
@@ -105,6 +110,11 @@ PLANTS = {
         "UPDATE grant_consumptions SET transaction_id = (SELECT id FROM credit_transactions"
         " WHERE clinic_id = {clinic} AND sequence = 17) WHERE transaction_id = (SELECT id FROM"
         " credit_transactions WHERE clinic_id = {clinic} AND sequence = 14)",
+        finds="negative_movements_are_explained_by_consumptions",
+    ),
+    "a consumption hangs on a movement that is not there, of the same hash": plant(
+        "UPDATE grant_consumptions SET transaction_id = (transaction_id # 1) + 4294967296 WHERE transaction_id ="
+        " (SELECT id FROM credit_transactions WHERE clinic_id = {clinic} AND sequence = 14)",
         finds="negative_movements_are_explained_by_consumptions",
     ),
     "a grant hangs on another movement": plant(
@@ -290,5 +300,83 @@ PLANTS = {
         " charged_today = charged_today + 1, charged_this_month = charged_this_month + 1"
         " WHERE clinic_id = {clinic}",
         finds="credits_neither_appear_nor_vanish",
+    ),
+    "a balance went below zero and came back": plant(
+        unchecked("credit_transactions", "ledger_balance_never_negative"),
+        "UPDATE credit_transactions SET balance_after = -1, amount = amount - balance_after - 1"
+        " WHERE clinic_id = {clinic} AND sequence = 8",
+        row(9, "amount = balance_after + 1"),
+        finds="balance_was_never_negative leads_are_charged_their_cost refunds_are_within_the_cost"
+        " negative_movements_are_explained_by_consumptions positive_movements_are_explained_by_grants"
+        " refund_is_that_of_its_dispute refunded_total_is_the_sum_of_refunds",
+    ),
+    "a movement of nothing": plant(
+        unchecked("credit_transactions", "ledger_amount_is_not_zero"),
+        unchecked("credit_transactions", "ledger_sign_fits_the_type"),
+        "INSERT INTO credit_transactions (id, clinic_id, sequence, amount, balance_after, transaction_type,"
+        " description, created_at) SELECT 0, clinic_id, last_sequence + 1, 0, balance, 'bonus', '', last_posted_at"
+        " FROM credit_accounts WHERE clinic_id = {clinic}",
+        "UPDATE credit_accounts SET last_sequence = last_sequence + 1 WHERE clinic_id = {clinic}",
+        finds="sign_fits_the_type",
+    ),
+    "goodwill is called an expiry": plant(
+        unchecked("credit_transactions", "ledger_sign_fits_the_type"),
+        row(7, "transaction_type = 'expiry'"),
+        finds="sign_fits_the_type grant_is_of_the_kind_its_movement_brings",
+    ),
+    "a loss is owed beside a balance": plant(
+        unchecked("credit_accounts", "account_owes_only_at_balance_zero"),
+        "UPDATE reversals SET owed_open = 5 WHERE key = 'rfnd_part'",
+        "UPDATE credit_accounts SET owed = 5 WHERE clinic_id = {clinic}",
+        finds="nothing_is_owed_beside_a_balance reversal_is_exact credits_neither_appear_nor_vanish",
+    ),
+    "less than nothing of a loss is owed": plant(
+        unchecked("credit_accounts", "account_owes_only_at_balance_zero"),
+        unchecked("credit_accounts", "account_owed_not_negative"),
+        unchecked("reversals", "reversal_shares_are_bounded"),
+        unchecked("reversals", "reversal_restored_owes_nothing"),
+        "UPDATE reversals SET owed_open = -1 WHERE key = 'disp_won:1'",
+        "UPDATE credit_accounts SET owed = owed - 1 - (SELECT owed FROM credit_accounts WHERE clinic_id = {indebted})"
+        " WHERE clinic_id = {indebted}",
+        "UPDATE reversals SET owed_open = 0 WHERE key = 'rfnd_all'",
+        finds="balance_and_owed_are_not_negative a_loss_owes_at_most_its_paid_share reversal_is_exact"
+        " credits_neither_appear_nor_vanish",
+    ),
+    "a refund changed places with its charge": plant(
+        "DROP INDEX idx_credit_transactions_clinic_id",
+        "UPDATE credit_transactions this SET sequence = other.sequence, created_at = other.created_at,"
+        " balance_after = CASE this.sequence WHEN 8 THEN other.balance_after"
+        " ELSE this.amount + other.balance_after - other.amount END FROM credit_transactions other"
+        " WHERE this.clinic_id = {clinic} AND other.clinic_id = {clinic} AND this.sequence IN (8, 9)"
+        " AND other.sequence = 17 - this.sequence",
+        finds="refunds_come_after_the_charge",
+    ),
+    "less was used than came back": plant(
+        unchecked("grant_consumptions", "consumption_returned_within_amount"),
+        "UPDATE grant_consumptions SET amount = returned - 1"
+        " WHERE id = (SELECT min(id) FROM grant_consumptions WHERE returned > 1)",
+        finds="no_more_is_returned_than_was_used grant_is_what_remains_and_what_was_used"
+        " negative_movements_are_explained_by_consumptions",
+    ),
+    "a lead was free before the one it repeats was charged": plant(
+        "UPDATE leads SET delivered_at = delivered_at - interval '1 year' WHERE id = {free}",
+        finds="free_leads_repeat_a_charged_one",
+    ),
+    "a refund and its lead both say too much": plant(
+        unchecked("leads", "lead_refunds_within_its_cost"),
+        row(9, "amount = amount + 300"),
+        "UPDATE leads SET refunded_total = refunded_total + 300 WHERE id = {refunded}",
+        finds="refunds_are_within_the_cost balance_after_is_unbroken balance_is_the_sum_of_all_movements"
+        " positive_movements_are_explained_by_grants refund_is_that_of_its_dispute credits_neither_appear_nor_vanish",
+    ),
+    "the last charge took more than there was": plant(
+        unchecked("credit_transactions", "ledger_balance_never_negative"),
+        unchecked("credit_accounts", "account_balance_not_negative"),
+        row(17, "amount = amount - balance_after - 1, balance_after = -1"),
+        "UPDATE credit_accounts SET balance = -1 WHERE clinic_id = {clinic}",
+        finds="balance_was_never_negative balance_and_owed_are_not_negative balance_is_what_remains_of_grants"
+        " charged_today_is_what_its_day_was_charged charged_this_month_is_what_its_month_was_charged"
+        " leads_are_charged_their_cost negative_movements_are_explained_by_consumptions"
+        " credits_neither_appear_nor_vanish",
     ),
 }

@@ -17,6 +17,7 @@ class History:
 
     clinic: Clinic
     indebted: Clinic
+    steady: Clinic
     quiet: Clinic
     purchase: TopUp
     draft: TopUp
@@ -29,9 +30,10 @@ class History:
 
 
 def make_history() -> History:
-    """Three clinics: a busy one, one that owes, one where nothing ever happened."""
+    """Four clinics: a busy one, one that owes, one that comes back to a balance, one where nothing ever happened."""
     clock = Clock()
-    clinic, indebted, quiet = (ClinicFactory.create(slug=slug) for slug in ("busy", "indebted", "quiet"))
+    slugs = ("busy", "indebted", "steady", "quiet")
+    clinic, indebted, steady, quiet = (ClinicFactory.create(slug=slug) for slug in slugs)
     waiting = deliver(clinic, phone=1, price=7000)  # held until the purchase
     purchase = paid_top_up(clinic, 1000, bonus=100, promo_bonus=50)
     give_credits(clinic, 200, idempotency_key="in-the-books")
@@ -54,10 +56,12 @@ def make_history() -> History:
     CreditAccount.objects.filter(clinic=clinic).update(daily_cap=Decimal(100))
     held = deliver(clinic, phone=5)
     _get_into_debt(indebted)
+    _come_back_to_a_balance(steady)
     clock.reset()
     return History(
         clinic=clinic,
         indebted=indebted,
+        steady=steady,
         quiet=quiet,
         purchase=purchase,
         draft=top_up(clinic, 5000, bonus=500),
@@ -80,3 +84,9 @@ def _get_into_debt(clinic: Clinic) -> None:
     BillingService.take_back_top_up(second.pk, "rfnd_all", 40_000)
     give_credits(clinic, 20)
     deliver(clinic, phone=20)  # held, frozen
+
+
+def _come_back_to_a_balance(clinic: Clinic) -> None:
+    paid_top_up(clinic, 1000)
+    refund(deliver(clinic, phone=30), 100)
+    deliver(clinic, phone=31)

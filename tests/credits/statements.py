@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from django.test import Client
 from pypdf import PdfReader
 
-from clinics.filters import midnight
+from clinics.days import start_of
 from clinics.models import Clinic
 from credits.models import CreditTransaction
 from tests.clock import Clock
@@ -73,7 +73,7 @@ def pdf_text(body: bytes) -> str:
 
 def replayed(clinic: Clinic, first: date, last: date, as_of: datetime) -> Figures:
     """The same figures by walking through all rows of the account in Python, from nothing."""
-    starts_at, ends_at = midnight(first), midnight(last + timedelta(days=1))
+    starts_at, ends_at = start_of(first), start_of(last + timedelta(days=1))
     balance = opening = Decimal("0.00")
     rows, totals = [], dict[str, tuple[int, Decimal]]()
     for row in CreditTransaction.objects.filter(clinic=clinic).order_by("sequence"):

@@ -192,10 +192,12 @@ def test_who_has_no_key_cannot_close_a_day_unseen_and_its_rows_are_sealed_by_the
         rows = model._default_manager.filter(pk__gt=after, pk__lte=up_to).count()
         whole = {
             "p_number": last.number + 1, "p_day": day, "p_source": source, "p_after_id": after, "p_up_to_id": up_to,
-            "p_rows": rows, "p_ids": "", "p_tags": bytes(8 * rows), "p_key_id": "forged",
+            "p_rows": rows, "p_ids": "", "p_tags": bytes(8 * rows), "p_whole": bytes(32), "p_key_id": "forged",
             "p_previous": bytes(last.digest), "p_digest": bytes(32),
         }  # fmt: skip
-        for less in ({"p_rows": 0, "p_tags": b""}, {"p_tags": b""}, {"p_digest": b"\0"}):
+        for less in (
+            {"p_rows": 0, "p_tags": b""}, {"p_tags": b""}, {"p_whole": b""}, {"p_digest": b"\0"},
+        ):  # fmt: skip
             refused("add_seal", **whole | less)
         door.call("add_seal", **whole)
     refused("finish_closing", p_day=day, p_figures=Jsonb({}), p_unexplained=Jsonb([]), p_by=None)
@@ -308,8 +310,9 @@ def test_a_day_is_not_closed_over_a_row_that_is_not_committed(
 
 @pytest.mark.django_db
 def test_a_missed_day_is_closed_by_the_next_run_and_twice_changes_nothing(
-    clinic: Clinic, clock: Clock
+    clinic: Clinic, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "credits")
     clock.set(noon_of(TODAY))
     factories.give_credits(clinic, 100)
     clock.set(noon_of(TODAY + timedelta(days=1)))
@@ -324,6 +327,10 @@ def test_a_missed_day_is_closed_by_the_next_run_and_twice_changes_nothing(
     days = list(DayClosing.objects.order_by("day").values_list("day", flat=True))
     assert days == [TODAY + timedelta(days=number) for number in range(4)]
     assert later.count("Not signed off yet") == 3
+    for (
+        closing
+    ) in DayClosing.objects.all():  # outside the database, so that the last seal can't vanish unseen
+        assert f"Day {closing.day} closed: seal {closing.seal_number} {closing.seal_digest}," in caplog.text
     assert re.search(r"Deduction +1 +-100\.00", later)
     count = DaySeal.objects.count()
     assert close("2040-06-15")[0] == first

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -11,14 +12,18 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django.plugin import DjangoDbBlocker
 
 from credits.models import CreditAccount
 from credits.services import seal_checks, verification
 from tests.conftest import DATABASE
-from tests.credits.planted_violations import PLANTS
+from tests.credits.hidden_violations import BALANCED, WELL_HIDDEN
+from tests.credits.planted_violations import PLANTS as IN_SIGHT
 from tests.credits.psql import superuser_session
 from tests.credits.rich_history import History, make_history
+
+PLANTS = IN_SIGHT | BALANCED | WELL_HIDDEN
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,19 @@ class Books:
     superuser: "psycopg.Connection[Any]"
     ids: dict[str, int]
 
-    def broken(self, *statements: str, exact: bool = False) -> frozenset[str]:
-        """The checks that fail while the statements are in force; nothing of them stays."""
+    @contextmanager
+    def planted(self, *statements: str) -> "Iterator[psycopg.Cursor[Any]]":
+        """A cursor that sees the statements in force; nothing of them stays."""
         with self.superuser.transaction(force_rollback=True), self.superuser.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")
             for statement in statements:
                 cursor.execute(statement.format(**self.ids))
                 assert cursor.rowcount != 0, statement
+            yield cursor
+
+    def broken(self, *statements: str, exact: bool = False) -> frozenset[str]:
+        """The checks that fail while the statements are in force."""
+        with self.planted(*statements) as cursor:
             findings = list(verification.verify(cursor, exact=exact))
         return frozenset(finding.check for finding in findings if finding.violations)
 
@@ -73,6 +84,14 @@ def test_what_is_planted_is_found_by_the_checks_that_concern_it(books: Books, na
     assert books.broken(*planted.statements, exact=True) == planted.checks
 
 
+@pytest.mark.parametrize("name", WELL_HIDDEN)
+def test_no_seed_lets_it_pass(books: Books, name: str) -> None:
+    with books.planted(*PLANTS[name].statements) as cursor:
+        passed = [all(verification._proven(cursor).values()) for _ in range(20)]
+
+    assert passed == [False] * 20
+
+
 def test_every_check_has_been_seen_to_fail(books: Books) -> None:
     with books.superuser.cursor() as cursor:
         checks = {finding.check for finding in verification.verify(cursor, exact=True)}
@@ -90,8 +109,35 @@ def test_every_statement_is_run() -> None:
 
 
 def test_the_proof_spares_the_long_tables(books: Books) -> None:
+    subjects = "accounts history movements grants consumptions leads refunds free_leads contacts conservation"
     with books.superuser.cursor() as cursor:
-        assert verification._proven(cursor) == {"history", "movements", "consumptions", "leads", "contacts"}
+        assert verification._proven(cursor) == dict.fromkeys(subjects.split(), True)
+
+
+@pytest.mark.django_db
+def test_the_books_of_nobody_hold() -> None:
+    with connection.cursor() as cursor:
+        found = list(verification.verify_rows(cursor))
+
+    assert not CreditAccount.objects.exists()
+    assert not [finding.check for finding in found if finding.violations]
+
+
+@pytest.mark.django_db
+def test_what_the_checks_are_called_is_asked_once() -> None:
+    with CaptureQueriesContext(connection) as queries, connection.cursor() as cursor:
+        list(verification.verify_rows(cursor, exact=True))
+        before = len(queries)
+        list(verification.verify_rows(cursor, exact=True))
+
+    assert len(queries) - before == len((*verification.SUBJECTS, *verification.subjects_above()))
+
+
+def test_nobody_knows_beforehand_which_sums_the_proof_will_compare() -> None:
+    one, another = (verification._statement(verification.PROOF) for _ in range(2))
+
+    assert one != another
+    assert "{" not in one
 
 
 def test_a_proof_that_fails_where_all_rows_are_right_is_told(
@@ -99,9 +145,7 @@ def test_a_proof_that_fails_where_all_rows_are_right_is_told(
 ) -> None:
     folder = shutil.copytree(verification.FOLDER, tmp_path / "verify")
     proof = (folder / "proof.sql").read_text()
-    (folder / "proof.sql").write_text(
-        proof.replace("movement.lowest_balance >= 0", "movement.lowest_balance >= 1")
-    )
+    (folder / "proof.sql").write_text(proof.replace("sum(balance) AS balance", "sum(balance) + 1 AS balance"))
     monkeypatch.setattr(verification, "FOLDER", folder)
 
     assert books.broken() == {"sums_agree_where_rows_do"}

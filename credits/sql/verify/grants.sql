@@ -1,9 +1,10 @@
 -- Each grant against what used it, the movement that brought it, and, if it came back, the grant it once was.
+-- Amounts are compared by their difference: NaN equals itself, but less itself it is not nothing.
 WITH used AS (
   SELECT grant_id, sum(amount) AS credits FROM grant_consumptions GROUP BY grant_id
 )
 SELECT this.id AS grant,
-       this.amount = this.remaining + coalesce(used.credits, 0) AS grant_is_what_remains_and_what_was_used,
+       this.amount - this.remaining - coalesce(used.credits, 0) = 0 AS grant_is_what_remains_and_what_was_used,
        this.remaining BETWEEN 0 AND this.amount AS grant_remaining_is_within_its_amount,
        (this.expires_at IS NULL) = (this.kind = 'paid') AS grant_expires_iff_it_is_not_paid,
        brought_by.clinic_id = this.clinic_id AND (this.purchase_id IS NULL OR purchase.clinic_id = this.clinic_id)
