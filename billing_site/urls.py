@@ -11,6 +11,7 @@ from billing_site.openapi.pages import Docs, Guide, Schema
 from billing_site.portal.security import Devices
 from billing_site.portal.texts import Texts
 from clinics.second_factor import ActivateTOTP
+from clinics.surfaces import json_only
 
 handler400 = "billing_site.error_pages.bad_request"
 handler403 = "billing_site.error_pages.permission_denied"
@@ -38,7 +39,7 @@ urlpatterns = [
     path("", include("disputes.desk.urls")),
     path("admin/", admin.site.urls),
     path("", include("billing_site.portal.urls")),
-    path("api/schema", Schema.as_view(), name="api_schema"),
+    path("api/schema", json_only(Schema.as_view()), name="api_schema"),
     path("api/docs", Docs.as_view(), name="api_docs"),
     path("api/guide", Guide.as_view(), name="api_guide"),
     path(

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE, CsrfViewMiddleware, rotate_token
+from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure
@@ -21,14 +22,7 @@ from clinics.models import Clinic, Membership, User
 View = Callable[..., HttpResponseBase]
 CLINIC_SESSION_KEY: Final = "clinic_id"
 CLINIC_FIELD: Final = "clinic"  # in a link of a mail: whose page it is
-JSON_ALONE: Final = (
-    "/api/",
-    "/clinic/credits/balance",
-    "/create-razorpay-order",
-    "/verify-payment",
-    "/razorpay/webhook",
-)
-PAGES_ABOUT_THE_API: Final = ("/api/docs", "/api/guide", "/api/webhooks")
+API: Final = "/api/"  # below it no browser looks for a page, also where there is nothing
 # Who may do what in the portal, by the member's role.
 OWNER: Final = frozenset({Membership.Role.OWNER.value})
 OWNER_AND_BILLING: Final = OWNER | {Membership.Role.BILLING.value}
@@ -58,13 +52,18 @@ def csrf_failure_of(request: HttpRequest) -> str | None:
 
 
 def wants_html(request: HttpRequest) -> bool:
-    """The one rule of PRODUCT: HTML when `Accept` names text/html, else JSON; some addresses are for programs alone,
-    also where nothing is there."""
-    return "text/html" in request.headers.get("Accept", "") and not is_for_programs(request.path_info)
+    """The one rule of PRODUCT: HTML when `Accept` names text/html, else JSON, and at routes for programs nothing else,
+    whatever goes wrong there."""
+    return "text/html" in request.headers.get("Accept", "") and not is_for_programs(request)
 
 
-def is_for_programs(path: str) -> bool:
-    return path.startswith(JSON_ALONE) and path not in PAGES_ABOUT_THE_API
+def is_for_programs(request: HttpRequest) -> bool:
+    """The route says it of itself (`for_programs`)."""
+    try:
+        route = request.resolver_match or resolve(request.path_info)
+    except Resolver404:
+        return request.path_info.startswith(API)
+    return getattr(route.func, "is_for_programs", False)
 
 
 def error(
@@ -100,10 +99,16 @@ def html_or_json(*, html: View, json: View) -> View:
     return dispatch
 
 
+def for_programs(view: View) -> View:
+    """Marks a route's view: it and all refusals of its route answer in JSON."""
+    view.is_for_programs = True  # type: ignore[attr-defined]
+    return view
+
+
 def json_only(view: View, *, most_bytes: int = 0) -> View:
     """A route for programs and scripts alone, with the same check of browsers. `most_bytes`: a higher limit than
     usual for its JSON bodies."""
-    dispatch = html_or_json(html=view, json=view)
+    dispatch = for_programs(html_or_json(html=view, json=view))
     if most_bytes:
         dispatch.most_body_bytes = {"application/json": most_bytes}  # type: ignore[attr-defined]
     return dispatch

@@ -30,6 +30,7 @@ class Type(NamedTuple):
     amounts: tuple[str, ...] = ()
 
 
+# Of all kinds but those that only people hear of (`clinics.models.webhooks.KINDS_FOR_PROGRAMS`).
 TYPES: Final[dict[str, Type]] = {
     Notice.Kind.LEAD_DELIVERED: Type("lead.delivered", ("lead_id", "state")),
     Notice.Kind.LEAD_HELD: Type("lead.held", ("lead_id", "state")),

@@ -1,5 +1,7 @@
 """Why a webhook did not arrive: a word that is stored, and a sentence for whoever reads the log."""
 
+from typing import Final
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,6 +26,10 @@ class Problem(TextChoices):
     OURS = "ours", gettext_lazy("Not sent: something went wrong on our side.")
     STOPPED = "stopped", gettext_lazy("Not sent: the endpoint was stopped.")
     REMOVED = "removed", gettext_lazy("Not sent: the endpoint was removed.")
+
+
+# What is for us to mend; without a word about how the clinic's server does.
+BY_OURSELVES: Final = (Problem.OURS.value, Problem.SECRET_LOST.value)
 
 
 def in_words(problem: str, status: int | None = None) -> str:

@@ -6,7 +6,7 @@ of it is written here, in the main thread. Who dies in between leaves the delive
 
 import logging
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from typing import Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing_site.outbox.webhook_calls import Call, Outcome, make
+from billing_site.outbox.webhook_calls import DEADLINE, Call, Outcome, make
 from billing_site.outbox.webhook_events import call_for, test_call_for
-from billing_site.outbox.webhook_problems import Problem
-from clinics import audit
+from billing_site.outbox.webhook_problems import BY_OURSELVES, Problem
+from billing_site.problems import place_of
 from clinics.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from clinics.services import webhooks as endpoints
 from clinics.stored_secrets import SecretUnreadable
@@ -39,9 +39,9 @@ WAITS: Final = tuple(
 LONGEST_RETRY_AFTER: Final = timedelta(hours=4)
 
 # For each endpoint that listens, what is due there next: nothing that an earlier open one of its lead stands before.
+# Another sender may see the same ones: `claim` gives each to one.
 DUE: Final = """
-SELECT next.id, endpoint.id, endpoint.clinic_id, coalesce(endpoint.last_failure_at > endpoint.last_success_at,
-                                                          endpoint.last_failure_at IS NOT NULL)
+SELECT next.id, endpoint.id, endpoint.clinic_id, endpoint.failing_since IS NOT NULL
   FROM webhook_endpoints endpoint
   JOIN clinics clinic ON clinic.id = endpoint.clinic_id AND clinic.is_active
  CROSS JOIN LATERAL (
@@ -56,17 +56,8 @@ SELECT next.id, endpoint.id, endpoint.clinic_id, coalesce(endpoint.last_failure_
                  AND earlier.done_at IS NULL AND earlier.given_up_at IS NULL)
         ORDER BY delivery.due_at, delivery.id LIMIT 1) AS next
  WHERE endpoint.removed_at IS NULL AND endpoint.stopped_at IS NULL AND endpoint.id <> ALL(%(but)s)
+   AND (endpoint.rests_until IS NULL OR endpoint.rests_until <= statement_timestamp())
  ORDER BY next.due_at, next.id
-"""
-# Another sender may have seen the same ones: each goes to whoever locks it first.
-CLAIM: Final = """
-UPDATE webhook_deliveries SET due_at = statement_timestamp() + make_interval(secs => %(seconds)s),
-       tries = least(tries + 1, 32767)
- WHERE id IN (SELECT id FROM webhook_deliveries
-               WHERE id = ANY(%(ids)s) AND done_at IS NULL AND given_up_at IS NULL
-                 AND due_at <= statement_timestamp()
-                 FOR UPDATE SKIP LOCKED)
-RETURNING id
 """
 
 
@@ -91,13 +82,14 @@ class Sent:
 class Round:
     """One endpoint gets one request at a time, and none any more once it has failed: a dead one costs one time-out.
 
-    `served` counts each clinic's requests; the one with the fewest comes next.
+    `served` adds up, for each clinic, the seconds that its requests kept a thread, of those on their way the most they
+    can take; the clinic with the least comes next. By their number, a slow server would make all others as slow.
     """
 
     until: float
     on_the_way: "dict[Future[Outcome], Sent]" = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
-    served: Counter[int] = field(default_factory=Counter)
+    served: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     succeeded: int = 0
 
     def run(self) -> int:
@@ -113,7 +105,7 @@ class Round:
         free = AT_ONCE - len(self.on_the_way)
         while free and (chosen := self.choose(self.due(), free)):
             for delivery in claim([one.delivery for one in chosen.values()]):
-                self.served[delivery.endpoint.clinic_id] += 1
+                self.served[delivery.endpoint.clinic_id] += DEADLINE
                 self.send(pool, delivery, is_failing=chosen[delivery.endpoint_id].is_failing)
             if len(self.on_the_way) == AT_ONCE - free:
                 return  # others were quicker with all of them
@@ -137,7 +129,7 @@ class Round:
             if next_one.is_failing and failing <= 0:
                 continue
             failing -= next_one.is_failing
-            served[next_one.clinic] += 1
+            served[next_one.clinic] += DEADLINE
             chosen[next_one.endpoint] = next_one
         return chosen
 
@@ -160,6 +152,7 @@ class Round:
 
     def keep(self, sent: Sent, outcome: Outcome) -> None:
         """What can't be written is sent again when its lease ends; what came of the others is still kept."""
+        self.served[sent.delivery.endpoint.clinic_id] -= DEADLINE - outcome.milliseconds / 1000
         try:
             keep(sent.delivery, outcome, started_at=sent.started_at)
         except Exception as problem:
@@ -187,22 +180,22 @@ def send_test(endpoint: WebhookEndpoint) -> Outcome:
 
 
 def ours(problem: BaseException, delivery: WebhookDelivery) -> Outcome:
-    logger.error("Webhook delivery %d failed: %s", delivery.pk, type(problem).__name__)
+    kind, place = type(problem).__name__, place_of(problem)
+    logger.error("Webhook delivery %d failed: %s at %s", delivery.pk, kind, place)
     return Outcome(0, Problem.OURS)
 
 
 def claim(ids: Sequence[int]) -> list[WebhookDelivery]:
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"ids": list(ids), "seconds": LEASE.total_seconds()})
-        mine = [row[0] for row in cursor.fetchall()]
-    return list(WebhookDelivery.objects.filter(pk__in=mine).select_related("endpoint", "notice"))
+    chosen = WebhookDelivery.objects.filter(pk__in=ids).select_related("endpoint", "notice")
+    return chosen.claim(most=len(ids), lease=LEASE)
 
 
 @transaction.atomic
 def keep(delivery: WebhookDelivery, outcome: Outcome, *, started_at: datetime) -> None:
-    """The attempt for the log, what becomes of the delivery, how the endpoint does."""
+    """The attempt for the log, what becomes of the delivery, how the endpoint does: a failure of ours counts for
+    nothing there, and is said only where its owner can end it (a lost secret)."""
     # The endpoint first, as its owner's pages do: each waits for the other's whole change, not for half of it.
-    WebhookEndpoint.objects.select_for_update(of=("self",)).get(pk=delivery.endpoint_id)
+    endpoint = WebhookEndpoint.objects.select_for_update(of=("self",)).get(pk=delivery.endpoint_id)
     WebhookAttempt.objects.create(
         delivery=delivery,
         started_at=started_at,
@@ -210,31 +203,37 @@ def keep(delivery: WebhookDelivery, outcome: Outcome, *, started_at: datetime) -
         status_code=outcome.status,
         problem=outcome.problem,
     )
-    endpoint = WebhookEndpoint.objects.filter(pk=delivery.endpoint_id)
     if outcome.succeeded:
         delivery.finish()
-        endpoint.update(last_success_at=timezone.now())
+        endpoints.note_success(endpoint=endpoint)
         return
-    endpoint.update(
-        last_failure_at=timezone.now(), last_failure=outcome.problem, last_failure_status=outcome.status
-    )
     delivery.put_off(outcome.problem, waits=waits_after(outcome, tries=delivery.tries))
+    if outcome.problem == Problem.OURS:
+        return
+    counts = outcome.problem not in BY_OURSELVES
+    endpoints.note_failure(
+        endpoint=endpoint,
+        problem=outcome.problem,
+        status=outcome.status,
+        rest=rest_asked_for(outcome),
+        counts=counts,
+    )
     if outcome.problem == Problem.GONE:
-        stop_gone(delivery.endpoint)
+        endpoints.stop_by_itself(endpoint=endpoint, because=WebhookEndpoint.StoppedBecause.GONE)
+    elif delivery.given_up_at is not None and counts:
+        endpoints.tried_in_vain(endpoint=endpoint)
+
+
+def rest_asked_for(outcome: Outcome) -> timedelta | None:
+    """By a busy server, of all its calls; within bounds."""
+    if outcome.status not in (429, 503) or outcome.retry_after is None:
+        return None
+    return min(timedelta(seconds=min(outcome.retry_after, 10**7)), LONGEST_RETRY_AFTER)
 
 
 def waits_after(outcome: Outcome, *, tries: int) -> list[timedelta]:
-    """WAITS, with the one after this try no shorter than a busy endpoint asked for, within bounds."""
-    waits = list(WAITS)
-    if outcome.status in (429, 503) and outcome.retry_after is not None and tries <= len(waits):
-        asked = min(timedelta(seconds=min(outcome.retry_after, 10**7)), LONGEST_RETRY_AFTER)
-        waits[tries - 1] = max(waits[tries - 1], asked / 0.9)  # what jitter takes off is put on before
+    """WAITS, with the one after this try no shorter than a busy endpoint asked for."""
+    waits, rest = list(WAITS), rest_asked_for(outcome)
+    if rest is not None and tries <= len(waits):
+        waits[tries - 1] = max(waits[tries - 1], rest / 0.9)  # what jitter takes off is put on before
     return waits
-
-
-def stop_gone(endpoint: WebhookEndpoint) -> None:
-    try:
-        with audit.because("It answered 410: gone"):
-            endpoints.stop(endpoint=endpoint, because=WebhookEndpoint.StoppedBecause.GONE)
-    except endpoints.WebhookRefused:
-        logger.info("Webhook endpoint %d was removed before it said that it is gone", endpoint.pk)

@@ -7,7 +7,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from billing_site.outbox.webhook_events import type_name
-from billing_site.outbox.webhook_problems import in_words
+from billing_site.outbox.webhook_problems import Problem, in_words
 from clinics.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 PAGE_SIZE: Final = 20
@@ -23,7 +23,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event. `tone` is the pill's; `is_open`: it waits or is tried again, `next_at`."""
+    """One event. `tone` is the pill's; `next_at`: when one that failed is tried again."""
 
     delivery: WebhookDelivery
     event_id: str
@@ -31,7 +31,7 @@ class Line:
     state: str
     tone: str
     problem: str
-    is_open: bool
+    can_be_sent_again: bool
     next_at: datetime | None
     tries: list[Try]
 
@@ -67,7 +67,8 @@ def _line(delivery: WebhookDelivery, attempts: list[WebhookAttempt]) -> Line:
         state=state,
         tone=tone,
         problem=in_words(delivery.problem, status) if delivery.problem else "",
-        is_open=is_open,
+        # Not what nobody waited for: an owner stopped it then.
+        can_be_sent_again=delivery.given_up_at is not None or (not is_open and bool(attempts)),
         next_at=delivery.due_at if is_open and delivery.problem else None,
         tries=[_try(attempt) for attempt in attempts[:MOST_ATTEMPTS_SHOWN]],
     )
@@ -75,7 +76,7 @@ def _line(delivery: WebhookDelivery, attempts: list[WebhookAttempt]) -> Line:
 
 def _state(delivery: WebhookDelivery) -> tuple[str, str]:
     if delivery.given_up_at is not None:
-        return _("Given up"), "held"
+        return (_("Not sent") if delivery.problem == Problem.STOPPED else _("Given up")), "held"
     if delivery.done_at is not None:
         return (_("Not sent"), "plain") if delivery.problem else (_("Arrived"), "delivered")
     return (_("Will be tried again"), "held") if delivery.problem else (_("Waiting"), "free")

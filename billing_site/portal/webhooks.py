@@ -21,7 +21,7 @@ from billing_site.portal.webhook_slots import NoSlotFree, slot
 from clinics import audit
 from clinics.form_fields import IdField
 from clinics.models import Notice, WebhookDelivery, WebhookEndpoint
-from clinics.models.webhooks import MOST_ENDPOINTS_OF_A_CLINIC
+from clinics.models.webhooks import KINDS_FOR_PROGRAMS, MOST_ENDPOINTS_OF_A_CLINIC
 from clinics.services import webhooks as services
 from clinics.services.webhooks import NewSecret, WebhookRefused
 from clinics.step_up import ask_again
@@ -36,7 +36,7 @@ CALLS_PER_MINUTE: Final = 6  # of a clinic: look-ups of names, test events, and 
 class KindsForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label=gettext_lazy("It hears of"),
-        choices=Notice.Kind.choices,
+        choices=KINDS_FOR_PROGRAMS,
         widget=forms.CheckboxSelectMultiple,
     )
 
@@ -186,6 +186,8 @@ class Webhook(WebhooksPage):
         if made is not None:
             del self.endpoint
             return self.shown_once(made, status=200)
+        if self.endpoint.stopped_because == WebhookEndpoint.StoppedBecause.SILENT:
+            return self.done(_("It listens again. What it missed is sent when you press the button below."))
         return self.done(_("It listens again: what happens from now on is sent there."))
 
     def remove(self, request: ClinicRequest) -> HttpResponse:

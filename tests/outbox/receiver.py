@@ -17,8 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from django.db.models.functions import Now
 
-from clinics.models import Clinic, Membership, Notice, WebhookEndpoint
+from billing_site.outbox.handing_on import hand_on
+from billing_site.outbox.webhooks import send_due_webhooks
+from clinics.models import Clinic, Membership, Notice, WebhookDelivery, WebhookEndpoint
+from clinics.models.webhooks import KINDS_FOR_PROGRAMS
 from clinics.services.webhooks import add_endpoint
 from tests import factories
 
@@ -132,10 +136,10 @@ def certificate_for(name: str, folder: Path) -> ssl.SSLContext:
 
 
 def endpoint_of(clinic: Clinic, url: str, kinds: list[str] | None = None) -> tuple[WebhookEndpoint, str]:
-    """With its secret; it hears of everything."""
+    """With its secret; it hears of everything that programs hear of."""
     membership = Membership.objects.filter(clinic=clinic, role="owner").select_related("user").first()
     by = membership.user if membership else factories.member_of(clinic, "owner", password=None)
-    return add_endpoint(clinic=clinic, by=by, url=url, kinds=kinds or Notice.Kind.values)
+    return add_endpoint(clinic=clinic, by=by, url=url, kinds=kinds or [*dict(KINDS_FOR_PROGRAMS)])
 
 
 def tell(clinic: Clinic, lead: int | None, kind: str = "lead_delivered", **data: Any) -> Notice:
@@ -143,3 +147,19 @@ def tell(clinic: Clinic, lead: int | None, kind: str = "lead_delivered", **data:
     number = Notice.objects.count() + 1
     facts = {"lead_id": lead, "state": "delivered", **data} if lead else data
     return Notice.objects.create(clinic=clinic, kind=kind, unique_key=f"test:{number}", data=facts)
+
+
+def sent_round() -> int:
+    """What the worker does every few seconds; how many arrived."""
+    hand_on()
+    return send_due_webhooks()
+
+
+def make_due() -> None:
+    """As if every wait were over."""
+    WebhookEndpoint.objects.update(rests_until=None)
+    WebhookDelivery.objects.open().update(due_at=Now())
+
+
+def delivery_of(notice: Notice) -> WebhookDelivery:
+    return WebhookDelivery.objects.get(notice=notice)

@@ -4,7 +4,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,7 @@ from billing_site.outbox.webhooks import WAITS, waits_after
 from clinics.retry_after import seconds_to_wait
 from tests.outbox.receiver import Receiver, certificate_for, listening
 
-
-@pytest.fixture(autouse=True)
-def _developers_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEBUG", "on")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with listening() as receiver:
-        yield receiver
+pytestmark = pytest.mark.usefixtures("developers_machine")
 
 
 @pytest.mark.parametrize(
