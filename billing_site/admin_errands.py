@@ -1,31 +1,42 @@
 """What mails and webhooks share in the back office: the state of a row, as a filter and as a badge."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from clinics.admin.base import badge
 from clinics.models import Errand
 
-STATES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "given_up": ("Given up", {"given_up_at__isnull": False}),
-    "waiting": ("Waiting", {"done_at": None, "given_up_at": None}),
-    "sent": ("Sent, or not needed any more", {"done_at__isnull": False}),
+Named = Mapping[str, tuple[str, Q]]  # label and condition, by the word in the address
+
+STATES: Final[Named] = {
+    "given_up": ("Given up", Q(given_up_at__isnull=False)),
+    "waiting": ("Waiting", Q(done_at=None, given_up_at=None)),
+    "sent": ("Sent, or not needed any more", Q(done_at__isnull=False)),
 }
 
 
-class State(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
+class Conditions(admin.SimpleListFilter):
+    """A filter that keeps what meets one of its conditions; a word it does not know keeps all."""
+
+    conditions: ClassVar[Named]
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [(name, label) for name, (label, _) in STATES.items()]
+        return [(name, label) for name, (label, _) in self.conditions.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Errand]) -> QuerySet[Errand]:
-        return queryset.filter(**STATES[self.value()][1]) if self.value() in STATES else queryset  # type: ignore[index]
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        _, condition = self.conditions.get(self.value() or "", ("", Q()))
+        return queryset.filter(condition)
+
+
+class State(Conditions):
+    title = "state"
+    parameter_name = "state"
+    conditions = STATES
 
 
 def state_badge(row: Errand, *, done: str, dropped: str) -> SafeString:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class OutgoingMailAdmin(SearchByNumber[OutgoingMail], ReadOnlyAdmin[OutgoingMail]):
     """To look at; what was given up may be sent again, by an action with its reason."""
 
-    list_display = ("number", "clinic", "about", "state", "tries", "problem", "created_at")
+    list_display = ("number", "clinic", "about", "state", "problem", "created_at")
     list_select_related = ("clinic", "notice")
     list_filter = (State,)
     ordering = ("-pk",)
@@ -52,6 +52,12 @@ class OutgoingMailAdmin(SearchByNumber[OutgoingMail], ReadOnlyAdmin[OutgoingMail
     def about(self, mail: OutgoingMail) -> str:
         if mail.notice is not None:
             return f"{mail.notice.kind}, notice {mail.notice_id}, to membership {mail.membership_id}"
+        if mail.kind == OutgoingMail.Kind.INVITATION:
+            return f"invitation {mail.data.get('invitation_id', '')}"
+        if mail.kind == OutgoingMail.Kind.SIGN_IN:
+            return f"signing in: {mail.data.get('about', '').replace('_', ' ')}"
+        if mail.kind in (OutgoingMail.Kind.NEW_OWNER, OutgoingMail.Kind.ANSWERED):
+            return f"{mail.kind.replace('_', ' ')}, to membership {mail.membership_id}"
         if mail.membership_id is not None:
             return f"summary of {mail.data.get('day', '')}, to membership {mail.membership_id}"
         return f"waits, to the patient of lead {mail.data.get('lead_id', '')}"

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from clinics.models import Clinic, User
 from clinics.second_factor import used_second_factor
+from clinics.services.sign_in_mails import About, Sealed, ask_for_mail
 from clinics.step_up import signed_in_recently
 from clinics.stored_secrets import SecretUnreadable, decrypted, encrypted
 from clinics.surfaces import CLINIC_SESSION_KEY, caller_address
@@ -40,6 +41,12 @@ class AccountAdapter(DefaultAccountAdapter):
         clinic = Clinic.objects.of_member(user).first()
         if clinic is not None:
             request.session[CLINIC_SESSION_KEY] = clinic.pk
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Every mail of the library's comes through here, and waits in the outbox like any other. Raises ValueError
+        for one that we have no words for (`About`)."""
+        about = About(template_prefix.rpartition("/")[2])
+        ask_for_mail(about, Sealed(to=email, code=context.get("code", "")))
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Whom the rate limits count: the same caller as everywhere else."""

@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from billing_site.figures.days import day_of, ledger_now, start_of
 from billing_site.outbox.letters import Letter, NotWanted, compose, portal_address, recipient_of
 from billing_site.outbox.stop_links import KINDS, stop_link
+from clinics.days import day_of, ledger_now, start_of
 from clinics.models import OutgoingMail
 from clinics.models.outbox import DAILY_DIGEST
 

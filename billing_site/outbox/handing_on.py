@@ -9,6 +9,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from clinics.models.outbox import FOR_OWNERS
+
 MOST_AT_ONCE: Final = 1_000
 LOCK: Final = 7_106_150_021  # a number of our own among the database's advisory locks
 
@@ -26,9 +28,11 @@ SELECT 'notice', 'notice:' || notice.id || ':' || member.id, notice.clinic_id, m
   LEFT JOIN alert_preferences preference
          ON preference.membership_id = member.id AND preference.kind = notice.kind
  WHERE notice.id = ANY(%(notices)s) AND coalesce(preference.by_email, true)
+   AND (member.role = 'owner' OR notice.kind <> ALL(%(for_owners)s))
  ORDER BY notice.id, member.id
     ON CONFLICT (unique_key) DO NOTHING
 """
+# What a silent endpoint misses has its row too; the sender gives it up, and its owner may have it sent later.
 WEBHOOKS: Final = """
 INSERT INTO webhook_deliveries (endpoint_id, notice_id, lead_id)
 SELECT endpoint.id, notice.id, (notice.data ->> 'lead_id')::bigint
@@ -36,7 +40,7 @@ SELECT endpoint.id, notice.id, (notice.data ->> 'lead_id')::bigint
   JOIN clinics clinic ON clinic.id = notice.clinic_id AND clinic.is_active
   JOIN webhook_endpoints endpoint ON endpoint.clinic_id = notice.clinic_id
  WHERE notice.id = ANY(%(notices)s) AND notice.kind = ANY(endpoint.kinds)
-   AND endpoint.removed_at IS NULL AND endpoint.stopped_at IS NULL
+   AND endpoint.removed_at IS NULL AND endpoint.stopped_because IN ('', 'silent')
  ORDER BY notice.id, endpoint.id
     ON CONFLICT (endpoint_id, notice_id) DO NOTHING
 """
@@ -54,5 +58,5 @@ def hand_on(*, most: int = MOST_AT_ONCE) -> int:
         notices = [notice for (notice,) in cursor.fetchall()]
         if notices:
             for statement in (MAILS, WEBHOOKS, HANDED_ON):
-                cursor.execute(statement, {"notices": notices})
+                cursor.execute(statement, {"notices": notices, "for_owners": list(FOR_OWNERS)})
         return len(notices)

@@ -9,6 +9,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from clinics.models import AlertPreference, Clinic, Membership, OutgoingMail
+from clinics.models.outbox import FOR_OWNERS
 from clinics.surfaces import CLINIC_FIELD
 
 LONGEST_SUBJECT: Final = 150
@@ -28,6 +29,24 @@ class Letter:
     html: str
     stop_link: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a mail says that is neither a notice nor a summary. `label` and `href` are its button, `below` stands under
+    it, a `code` is to be read and typed."""
+
+    subject: str
+    title: str
+    text: tuple[str, ...] = ()
+    code: str = ""
+    label: str = ""
+    href: str = ""
+    below: tuple[str, ...] = ()
+
+
+def plain_letter(words: Words, *, to: str) -> Letter:
+    return compose("letter", to=to, facts={"words": words})
 
 
 def compose(name: str, *, to: str, facts: dict[str, Any], stop_link: str = "") -> Letter:
@@ -73,12 +92,20 @@ def portal_address(path: str, clinic: Clinic) -> str:
     return f"{address_of(path)}?{CLINIC_FIELD}={clinic.pk}"
 
 
-def recipient_of(mail: OutgoingMail, kind: str) -> Membership:
-    """The member as they are now, who still works there and still wants this kind. Raises NotWanted."""
+def active_member(mail: OutgoingMail) -> Membership:
+    """The member as they are now, who still works there. Raises NotWanted."""
     assert mail.membership_id is not None  # the database says so
     member = Membership.objects.select_related("user", "clinic").get(pk=mail.membership_id)
     if not (member.is_active and member.user.is_active and member.clinic.is_active):
         raise NotWanted("Not sent: the person or the clinic is not active any more.")
+    return member
+
+
+def recipient_of(mail: OutgoingMail, kind: str) -> Membership:
+    """The member who still works there, may hear of this kind and still wants it. Raises NotWanted."""
+    member = active_member(mail)
+    if kind in FOR_OWNERS and member.role != Membership.Role.OWNER:
+        raise NotWanted("Not sent: for owners alone, and the person is none any more.")
     if AlertPreference.objects.filter(membership=member, kind=kind, by_email=False).exists():
         raise NotWanted("Not sent: switched off meanwhile.")
     return member

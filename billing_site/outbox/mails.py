@@ -16,10 +16,13 @@ from django.core import mail as mailer
 from django.core.mail import EmailMessage
 from django.utils import translation
 
+from billing_site.outbox.answers import letter_of_an_answer
 from billing_site.outbox.digests import letter_of_a_digest
+from billing_site.outbox.invitations import letter_of_an_invitation, letter_to_a_new_owner
 from billing_site.outbox.letters import Letter, NotWanted, message_of
 from billing_site.outbox.notices import letter_of_a_notice
 from billing_site.outbox.patients import letter_to_a_patient
+from billing_site.outbox.sign_in import letter_about_signing_in
 from billing_site.problems import place_of
 from clinics.models import Language, OutgoingMail
 
@@ -42,6 +45,10 @@ WRITERS: Final[dict[str, Callable[[OutgoingMail], Letter]]] = {
     OutgoingMail.Kind.NOTICE: letter_of_a_notice,
     OutgoingMail.Kind.DIGEST: letter_of_a_digest,
     OutgoingMail.Kind.PATIENT_WAITING: letter_to_a_patient,
+    OutgoingMail.Kind.INVITATION: letter_of_an_invitation,
+    OutgoingMail.Kind.NEW_OWNER: letter_to_a_new_owner,
+    OutgoingMail.Kind.ANSWERED: letter_of_an_answer,
+    OutgoingMail.Kind.SIGN_IN: letter_about_signing_in,
 }
 
 
@@ -146,8 +153,10 @@ def send_one(mail: OutgoingMail, line: Line) -> bool:
 
 
 def write(mail: OutgoingMail) -> Letter:
-    """In the language its reader chose. Raises NotWanted, and whatever a template may raise."""
-    chosen = mail.membership.user.language if mail.membership is not None else ""
+    """In the language its reader chose, or, of who is not known yet, that of the page it was asked for on. Raises
+    NotWanted, and whatever a template may raise."""
+    member = mail.membership
+    chosen = member.user.language if member is not None else mail.data.get("language", "")
     with translation.override(chosen or Language.ENGLISH.value):
         return WRITERS[mail.kind](mail)
 

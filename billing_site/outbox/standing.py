@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from smtplib import SMTPRecipientsRefused
 from typing import Any, Final, TypeVar
 
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from billing_site.outbox.webhook_problems import BY_OURSELVES
 from clinics.models import Errand, Notice, OutgoingMail, WebhookDelivery
 
 OVERDUE_AFTER: Final = timedelta(minutes=15)
@@ -16,6 +17,7 @@ LATE: Final = Q(due_at__lt=Now() - OVERDUE_AFTER)
 # A try that failed moves `due_at` on, so a mail server that is down makes nothing late: it shows in the tries.
 HELD_UP: Final = Q(created_at__lt=Now() - OVERDUE_AFTER, tries__gt=1) & ~Q(problem="")
 THEIRS: Final = Q(problem__startswith=SMTPRecipientsRefused.__name__)
+OURS: Final = Q(problem__in=BY_OURSELVES)
 E = TypeVar("E", bound=Errand)
 
 
@@ -65,13 +67,13 @@ def commonest(errands: QuerySet[E]) -> str:
 
 def of_webhooks() -> Standing:
     """A server that does not answer is its clinic's to mend, which sees it on its page: what waits for it, and what
-    was given up there, is no reason to wake somebody."""
-    answers = Q(endpoint__last_failure_at=None) | Q(
-        endpoint__last_success_at__gt=F("endpoint__last_failure_at")
-    )
+    was given up there, is no reason to wake somebody. What can't be sent for a mistake of ours is."""
+    given_up, waits = WebhookDelivery.objects.dead(), WebhookDelivery.objects.open()
     return Standing(
-        **waiting(WebhookDelivery.objects.open(), LATE & answers),
-        given_up=WebhookDelivery.objects.dead().count(),
+        **waiting(waits, LATE & Q(endpoint__failing_since=None) | HELD_UP & OURS),
+        given_up=given_up.count(),
+        is_lost=given_up.filter(OURS).exists(),
+        problem=commonest(waits.filter(HELD_UP & OURS)),
     )
 
 

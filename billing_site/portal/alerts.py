@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from clinics.models import AlertPreference, Membership, Notice
-from clinics.models.outbox import DAILY_DIGEST
+from clinics.models.outbox import DAILY_DIGEST, FOR_OWNERS
 from credits.settings_pages import SettingsPage
 
 # In the order of the page; each kind under what it is about.
@@ -32,6 +32,7 @@ GROUPS: Final[tuple[tuple[str | Promise, tuple[Notice.Kind, ...]], ...]] = (
             Notice.Kind.CREDITS_EXPIRING,
         ),
     ),
+    (gettext_lazy("Your own software"), (Notice.Kind.WEBHOOK_FAILING,)),
 )
 KINDS: Final = tuple(kind for _label, kinds in GROUPS for kind in kinds)
 HELP: Final[dict[str, str | Promise]] = {
@@ -44,6 +45,7 @@ HELP: Final[dict[str, str | Promise]] = {
     "low_balance": gettext_lazy("Your balance fell below an amount you chose."),
     "budget_reached": gettext_lazy("The first lead of a day or month that your limits hold."),
     "credits_expiring": gettext_lazy("30 and 7 days before bonus credits expire."),
+    "webhook_failing": gettext_lazy("Your software took nothing for a day, or we stopped calling it."),
     DAILY_DIGEST: gettext_lazy("Each morning what came in, what it cost, and what waits for you."),
 }
 
@@ -94,10 +96,11 @@ class Alerts(SettingsPage):
         return HttpResponseRedirect(reverse(self.url_name), status=303)
 
     def page(self, *, errors: Any = (), status: int = 200) -> HttpResponse:
-        preferences = preferences_of(self.request.membership)
+        preferences, known = preferences_of(self.request.membership), kinds_of(self.request.membership)
         groups = [
             (label, [choice_of(kind.value, kind.label, preferences) for kind in kinds])
             for label, kinds in GROUPS
+            if set(kinds) <= known
         ]
         summary = choice_of(DAILY_DIGEST, _("Daily summary"), preferences, is_mail_only=True)
         groups.append((_("Summary"), [summary]))
@@ -116,8 +119,13 @@ def choice_of(
     return Choice(kind, name, HELP[kind], chosen.in_portal, chosen.by_email, is_mail_only)
 
 
+def kinds_of(membership: Membership) -> set[Notice.Kind]:
+    """What this member may hear of."""
+    return {kind for kind in KINDS if membership.role == Membership.Role.OWNER or kind not in FOR_OWNERS}
+
+
 def choose(membership: Membership, *, in_portal: set[str], by_email: set[str]) -> None:
-    """All kinds of the page at once, in one statement."""
+    """All kinds of the page at once, in one statement; what is not on it for them stays as it is."""
     chosen = [
         AlertPreference(
             membership=membership,
@@ -125,7 +133,7 @@ def choose(membership: Membership, *, in_portal: set[str], by_email: set[str]) -
             in_portal=kind in in_portal or kind == DAILY_DIGEST,
             by_email=kind in by_email,
         )
-        for kind in (*(kind.value for kind in KINDS), DAILY_DIGEST)
+        for kind in (*sorted(kind.value for kind in kinds_of(membership)), DAILY_DIGEST)
     ]
     AlertPreference.objects.bulk_create(
         chosen,

@@ -6,7 +6,8 @@ from typing import Any, Final
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import messages
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Count, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -14,8 +15,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from billing_site.outbox.standing import THEIRS
 from clinics import audit
-from clinics.models import Clinic, Invitation, Membership
+from clinics.models import Clinic, Invitation, Membership, OutgoingMail
 from clinics.services import invitations, people
 from clinics.services.tokens import in_force
 from clinics.step_up import ask_again
@@ -59,8 +61,19 @@ def members_of(clinic: Clinic) -> QuerySet[Membership]:
 
 
 def open_invitations_of(clinic: Clinic) -> QuerySet[Invitation]:
-    """Those that are too old too: the owner sends them again, or takes them back."""
-    return Invitation.objects.filter(clinic=clinic, accepted_at=None, revoked_at=None).order_by("-pk")
+    """Those that are too old too: the owner sends them again, or takes them back. Each with whether its mail is still
+    here, was refused (there is no such mailbox), or could not be sent by us."""
+    key = Concat(Value(invitations.mail_key("")), Cast(OuterRef("pk"), CharField()))
+    mail = OutgoingMail.objects.filter(unique_key=key)
+    return (
+        Invitation.objects.filter(clinic=clinic, accepted_at=None, revoked_at=None)
+        .annotate(
+            mail_waits=Exists(mail.open()),
+            mail_refused=Exists(mail.dead().filter(THEIRS)),
+            mail_not_sent=Exists(mail.dead().exclude(THEIRS)),
+        )
+        .order_by("-pk")
+    )
 
 
 class Members(SettingsPage):
@@ -84,7 +97,7 @@ class Members(SettingsPage):
             except invitations.InvitationNotSent as refusal:
                 form.add_error("email", str(refusal))
             else:
-                send(request, invitation)
+                say_invited(request, invitation)
                 return back_to_members()
         return self.render_to_response(self.get_context_data(form=form), status=400)
 
@@ -103,14 +116,9 @@ class Members(SettingsPage):
         )
 
 
-def send(request: HttpRequest, invitation: Invitation) -> None:
-    """The mail, after the invitation stands; what came of it is said on the next page."""
-    try:
-        invitations.mail_invitation(invitation=invitation, request=request)
-    except OSError:
-        messages.warning(request, _("The mail could not be sent just now. Send it again in a few minutes."))
-    else:
-        messages.success(request, _("Invitation sent to %(email)s.") % {"email": invitation.email})
+def say_invited(request: HttpRequest, invitation: Invitation) -> None:
+    text = _("%(email)s is invited. The mail with the link leaves within a minute.")
+    messages.success(request, text % {"email": invitation.email})
 
 
 def what_is_so_now(membership: Membership) -> str:
@@ -177,7 +185,7 @@ class ChangeInvitation(OwnersAction):
             return question
         try:
             if request.POST.get("action") == "send":
-                send(request, invitations.invite_again(invitation=invitation, by=request.user))
+                say_invited(request, invitations.invite_again(invitation=invitation, by=request.user))
             elif request.POST.get("action") == "revoke":
                 invitations.revoke_invitation(invitation=invitation)
                 messages.success(request, _("The invitation is withdrawn: its link does not work any more."))

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.template.defaultfilters import floatformat
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from clinics.models import Clinic, Notice
+from clinics.models import Clinic, Notice, WebhookEndpoint
+from clinics.models.webhooks import STOP_AFTER_TELLING
 from credits.services.held import REASONS
 from disputes.models import LeadDispute
 from leads.models import Lead
@@ -40,15 +43,18 @@ class Facts:
 
     leads: dict[int, Lead]
     disputes: dict[int, LeadDispute]
+    endpoints: dict[int, WebhookEndpoint]
 
     @classmethod
     def of(cls, clinic: Clinic, notices: Iterable[Notice]) -> "Facts":
         data = [notice.data for notice in notices]
         leads = {one["lead_id"] for one in data if "lead_id" in one}
         disputes = {one["dispute_id"] for one in data if "dispute_id" in one}
+        endpoints = {one["endpoint_id"] for one in data if "endpoint_id" in one}
         return cls(
             Lead.objects.filter(clinic=clinic).select_related("package", "treatment").in_bulk(leads),
             LeadDispute.objects.filter(clinic=clinic).in_bulk(disputes),
+            WebhookEndpoint.objects.filter(clinic=clinic).in_bulk(endpoints),
         )
 
 
@@ -187,7 +193,8 @@ def _budget_reached(notice: Notice, facts: Facts) -> Text:
     below = _("Limit: %(amount)s. Further leads are held and not charged.") % {
         "amount": _money(notice.data["cap"])
     }
-    return Text("gauge", title, below, reverse("held_leads"))
+    step = Step(_("Change limits"), reverse("clinic_limits"))
+    return Text("gauge", title, below, reverse("held_leads"), step)
 
 
 def _credits_expiring(notice: Notice, facts: Facts) -> Text:
@@ -204,6 +211,42 @@ def _credits_expiring(notice: Notice, facts: Facts) -> Text:
     )
 
 
+def _webhook_failing(notice: Notice, facts: Facts) -> Text:
+    """Of the address the server's name alone: what follows may hold a key."""
+    endpoint = facts.endpoints.get(notice.data["endpoint_id"])
+    name = {"server": (urlsplit(endpoint.url).hostname if endpoint else "") or "?"}
+    is_there = endpoint is not None and endpoint.removed_at is None
+    href = (
+        reverse("clinic_webhook", args=[endpoint.pk]) if endpoint and is_there else reverse("clinic_webhooks")
+    )
+    if notice.data["state"] == "stopped":
+        title = _("We stopped calling your software at %(server)s") % name
+        return Text("unplug", title, _why_stopped(notice), href)
+    title = _("Your software at %(server)s has taken nothing for a day") % name
+    below = _(
+        "If nothing gets through until about %(time)s, we stop calling it. Its page says what it answers."
+    )
+    stops = notice.created_at + STOP_AFTER_TELLING
+    return Text("unplug", title, below % {"time": _moment(stops)}, href)
+
+
+def _why_stopped(notice: Notice) -> str:
+    match notice.data["because"]:
+        case WebhookEndpoint.StoppedBecause.SILENT:
+            text = _(
+                "Nothing got through since %(time)s. Mend it, let it listen again, and send what it missed."
+            )
+            return text % {"time": _moment(datetime.fromisoformat(notice.data["since"]))}
+        case WebhookEndpoint.StoppedBecause.GONE:
+            return _("It said that it is gone (410), so we stopped.")
+        case _owner_left:
+            return _("Who added it is no longer an owner. Another owner can let it listen again.")
+
+
+def _moment(when: datetime) -> str:
+    return date_format(timezone.localtime(when), "DATETIME_FORMAT")
+
+
 TEXTS: Final[dict[str, Callable[[Notice, Facts], Text]]] = {
     "lead_delivered": _lead_delivered,
     "lead_held": _lead_held,
@@ -214,4 +257,5 @@ TEXTS: Final[dict[str, Callable[[Notice, Facts], Text]]] = {
     "low_balance": _low_balance,
     "budget_reached": _budget_reached,
     "credits_expiring": _credits_expiring,
+    "webhook_failing": _webhook_failing,
 }

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, reverse
 from clinics import audit
 from clinics.admin.base import BackOfficeAdmin
 from clinics.models import Clinic, User
-from clinics.services import InvitationRefused, invite_owner, mail_set_password_link
+from clinics.services import InvitationRefused, invite_owner
 from clinics.step_up import ask_again
 
 
@@ -51,21 +51,12 @@ class InvitesOwners(BackOfficeAdmin[Clinic]):
         except InvitationRefused as refusal:
             form.add_error("email", str(refusal))
             return False
-        self._send_link(request, membership.user)
+        messages.success(
+            request,
+            f"Invited: {membership.user.email} is an owner now. A mail that says so, and where to set a password,"
+            " leaves within a minute.",
+        )
         return True
-
-    def _send_link(self, request: HttpRequest, user: User) -> None:
-        try:
-            mail_set_password_link(user=user, request=request)
-        except OSError:
-            messages.warning(
-                request,
-                f"Invited, but the mail to {user.email} could not be sent. Invite again to send it.",
-            )
-        else:
-            messages.success(
-                request, f"Invited: {user.email} is an owner now and gets a link to set a password."
-            )
 
     def _invitation_page(self, request: HttpRequest, clinic: Clinic, form: InviteOwnerForm) -> HttpResponse:
         context = {

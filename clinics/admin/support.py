@@ -4,14 +4,13 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from clinics.admin.base import BackOfficeAdmin, ReadOnlyAdmin, badge
 from clinics.models import Invitation, SupportRequest, User
-from clinics.services.support import AnsweredAlready, answer_clinic, mail_that_it_is_answered
+from clinics.services.support import AnsweredAlready, answer_clinic
 
 LONGEST_ANSWER = 4_000
 
@@ -101,13 +100,6 @@ class SupportRequestAdmin(BackOfficeAdmin[SupportRequest]):
             self.message_user(request, str(refusal), "warning")
         else:
             obj.answered_at, obj.answered_by = answered.answered_at, answered.answered_by
-            transaction.on_commit(lambda: self._tell(request, answered))
-
-    def _tell(self, request: HttpRequest, answered: SupportRequest) -> None:
-        try:
-            mail_that_it_is_answered(request=answered, through=request)
-        except OSError:
-            self.message_user(request, "Answered. The mail that says so could not be sent.", "warning")
 
     @admin.display(description="No.")
     def number(self, row: SupportRequest) -> str:

@@ -8,7 +8,6 @@ from clinics.services.people import (
     forget_other_addresses,
     has_active_owner,
     invite_owner,
-    mail_set_password_link,
 )
 from clinics.services.tokens import revoke_tokens
 
@@ -20,6 +19,5 @@ __all__ = [
     "forget_other_addresses",
     "has_active_owner",
     "invite_owner",
-    "mail_set_password_link",
     "revoke_tokens",
 ]

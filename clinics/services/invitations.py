@@ -7,16 +7,15 @@ opens the link, not to who sent it.
 from datetime import timedelta
 from typing import Final
 
-from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from clinics.models import Clinic, Invitation, Membership, User
+from clinics.days import day_of, start_of
+from clinics.models import Clinic, Invitation, Membership, OutgoingMail, User
 from clinics.services.people import lock_clinic
 
 SIGNER_SALT: Final = "clinics.invitation"
@@ -47,14 +46,15 @@ class NotForThisPerson(Exception):
 def invite(*, clinic: Clinic, email: str, role: str, by: User) -> Invitation:
     """An invitation, which replaces an open one to the same address; each counts against the day's limit.
 
-    Mail it with `mail_invitation` once this is committed. Raises AlreadyMember, TooManyInvitations.
+    Its mail waits in the outbox with it, in the language that is active now; what it is good for counts from now, and
+    not from when the mail leaves. Raises AlreadyMember, TooManyInvitations.
     """
     lock_clinic(clinic)
     email = email.strip().lower()
     if Membership.objects.filter(clinic=clinic, user__email=email, is_active=True).exists():
         raise AlreadyMember(_("Somebody with this address works here already."))
     now = timezone.now()
-    today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = start_of(day_of(now))
     most = settings.INVITATIONS_PER_CLINIC_PER_DAY
     if Invitation.objects.filter(clinic=clinic, created_at__gte=today).count() >= most:
         raise TooManyInvitations(
@@ -64,9 +64,16 @@ def invite(*, clinic: Clinic, email: str, role: str, by: User) -> Invitation:
         revoked_at=now
     )
     expires_at = now + timedelta(days=settings.INVITATION_DAYS)
-    return Invitation.objects.create(
+    invitation = Invitation.objects.create(
         clinic=clinic, email=email, role=role, invited_by=by, expires_at=expires_at
     )
+    OutgoingMail.objects.create(
+        kind=OutgoingMail.Kind.INVITATION,
+        unique_key=mail_key(invitation.pk),
+        clinic=clinic,
+        data={"invitation_id": invitation.pk, "language": get_language() or ""},
+    )
+    return invitation
 
 
 def invite_again(*, invitation: Invitation, by: User) -> Invitation:
@@ -87,19 +94,9 @@ def revoke_invitation(*, invitation: Invitation) -> None:
         current.save(update_fields=["revoked_at"])
 
 
-def mail_invitation(*, invitation: Invitation, request: HttpRequest) -> None:
-    """The mail with the link, in the language of the page it was sent from. Outside any transaction.
-
-    Raises OSError when the mail could not be handed over.
-    """
-    link = request.build_absolute_uri(reverse("accept_invitation", args=[token_of(invitation)]))
-    facts = {
-        "invitation": invitation,
-        "clinic": invitation.clinic,
-        "link": link,
-        "days": settings.INVITATION_DAYS,
-    }
-    get_adapter().send_mail("account/email/invitation", invitation.email, facts)
+def mail_key(invitation_id: int | str) -> str:
+    """What the mail of an invitation is called in the outbox."""
+    return f"{OutgoingMail.Kind.INVITATION}:{invitation_id}"
 
 
 # --- the link -------------------------------------------------------------------------------------

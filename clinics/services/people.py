@@ -1,15 +1,15 @@
 """Who works for a clinic: first owners invited by staff, and members changed by their owners."""
 
-from allauth.account.forms import ResetPasswordForm
+from uuid import uuid4
+
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, Q
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from clinics.models import Clinic, Membership, User
+from clinics.models import Clinic, Membership, OutgoingMail, User
 
 
 class InvitationRefused(Exception):
@@ -102,9 +102,9 @@ def _keep_an_owner(membership: Membership) -> None:
 
 @transaction.atomic
 def invite_owner(*, clinic: Clinic, email: str, full_name: str, by: User) -> Membership:
-    """Makes the person an owner of the clinic, and the clinic active; again changes nothing.
+    """Makes the person an owner of the clinic, and the clinic active; again sends the mail again and changes nothing.
 
-    A new user has no password yet: send them `mail_set_password_link` once this is committed.
+    The mail waits in the outbox: a new user has no password yet, and gets a link to set one, made when it leaves.
     Raises AddressNotUsable, UserIsDeactivated, UserIsStaff.
     """
     clinic = lock_clinic(clinic)
@@ -118,6 +118,12 @@ def invite_owner(*, clinic: Clinic, email: str, full_name: str, by: User) -> Mem
         membership.save(update_fields=["role", "is_active"])
         clinic.save(update_fields=["is_active"])
         log_by_staff(by, clinic, f"Invited user {user.pk} as owner.")
+    OutgoingMail.objects.create(
+        kind=OutgoingMail.Kind.NEW_OWNER,
+        unique_key=f"{OutgoingMail.Kind.NEW_OWNER}:{membership.pk}:{uuid4()}",
+        clinic=clinic,
+        membership=membership,
+    )
     return membership
 
 
@@ -142,17 +148,6 @@ def _new_user(email: str, full_name: str) -> User:
         email=email, defaults={"full_name": full_name, "password": newcomer.password}
     )
     return user
-
-
-def mail_set_password_link(*, user: User, request: HttpRequest) -> None:
-    """Mails a link to set a password with, as «forgot password» does; valid for PASSWORD_RESET_TIMEOUT.
-
-    Call it outside any transaction. Raises OSError when the mail could not be handed over.
-    """
-    form = ResetPasswordForm(data={"email": user.email})
-    if not form.is_valid():
-        raise OSError("the address was refused")
-    form.save(request)
 
 
 def forget_other_addresses(user: User) -> None:

@@ -1,15 +1,10 @@
 """What a clinic asks of staff, and what staff answer. Nothing else happens by either."""
 
-from allauth.account.adapter import get_adapter
-from allauth.core.context import request_context
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from clinics.models import Clinic, SupportRequest, User
+from clinics.models import Clinic, Membership, OutgoingMail, SupportRequest, User
 
 
 class AskedAlready(Exception):
@@ -33,21 +28,20 @@ def ask_staff(*, clinic: Clinic, kind: str, message: str, by: User) -> SupportRe
 
 @transaction.atomic
 def answer_clinic(*, request: SupportRequest, text: str, by: User) -> SupportRequest:
-    """Closes the request with an answer that the clinic reads. Raises AnsweredAlready."""
+    """Closes the request with an answer that the clinic reads in the portal; who asked gets a mail that says so,
+    without the answer. Raises AnsweredAlready.
+    """
     current = SupportRequest.objects.select_for_update(of=("self",)).get(pk=request.pk)
     if current.answered_at is not None:
         raise AnsweredAlready("This was answered meanwhile. Nothing was changed.")
     current.answer, current.answered_by, current.answered_at = text, by, timezone.now()
     current.save(update_fields=["answer", "answered_by", "answered_at"])
+    asker = Membership.objects.filter(clinic=current.clinic_id, user=current.made_by_id).first()
+    if asker is not None:
+        OutgoingMail.objects.create(
+            kind=OutgoingMail.Kind.ANSWERED,
+            unique_key=f"{OutgoingMail.Kind.ANSWERED}:{current.pk}",
+            clinic_id=current.clinic_id,
+            membership=asker,
+        )
     return current
-
-
-def mail_that_it_is_answered(*, request: SupportRequest, through: HttpRequest) -> None:
-    """Tells who asked where to read it, in their language; the answer itself stays in the portal.
-
-    Outside any transaction. Raises OSError when the mail could not be handed over.
-    """
-    facts = {"clinic": request.clinic, "link": through.build_absolute_uri(reverse("clinic_support"))}
-    language = request.made_by.language or settings.LANGUAGE_CODE
-    with request_context(through), translation.override(language):
-        get_adapter().send_mail("account/email/answered", request.made_by.email, facts)

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from billing_site.outbox.handing_on import hand_on
 from clinics.models import Clinic, Notice, OutgoingMail, User
+from clinics.models.errands import MOST_TRIES
 
 pytestmark = pytest.mark.django_db
 LEASE = timedelta(minutes=1)
@@ -57,3 +58,8 @@ def test_a_success_that_comes_late_counts(late: OutgoingMail) -> None:
 def test_nobody_gets_what_is_claimed(late: OutgoingMail) -> None:
     claimed_again()
     assert OutgoingMail.objects.claim(most=1, lease=LEASE) == []
+
+
+def test_what_is_claimed_for_ever_is_still_claimed(late: OutgoingMail) -> None:
+    OutgoingMail.objects.update(tries=MOST_TRIES)
+    assert claimed_again().tries == MOST_TRIES

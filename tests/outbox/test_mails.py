@@ -181,7 +181,8 @@ def one_of_each_kind(clinic: Clinic, phone: str, person: dict[str, Any]) -> None
     BillingService.withdraw_lead(withdrawn.pk)
     move(clinic, 100)
     others = {"budget_reached": {"period": "day", "since": "2030-01-30", "cap": "100.00"},
-              "credits_expiring": {"days": 7, "on": "2030-06-30", "amount": "500.00"}}  # fmt: skip
+              "credits_expiring": {"days": 7, "on": "2030-06-30", "amount": "500.00"},
+              "webhook_failing": {"endpoint_id": 1, "state": "failing"}}  # fmt: skip
     for kind, data in others.items():
         Notice.objects.create(clinic=clinic, kind=kind, unique_key=kind, data=data)
 

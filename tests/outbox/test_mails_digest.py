@@ -52,13 +52,13 @@ def test_it_says_what_happened_and_what_waits(clinic: Clinic, owner: User, clock
     assert message["Subject"].strip() == "Yesterday at Sunrise: 4 leads"
     text = part(message, "text/plain")
     for line in (
-        "Your day: 30 Jan 2030", "Leads delivered: 2", "Free leads: repeats of one you paid for: 1",
-        "Leads held: kept for you, nothing charged: 1", "Spent: ₹280", "Came back for disputed leads: ₹50",
-        "Balance now: ₹670", "- 4 leads that nobody has opened: ",
+        "Your day: 30 Jan 2030", "Leads delivered – 2", "Free leads: repeats of one you paid for – 1",
+        "Leads held: kept for you, nothing charged – 1", "Spent – ₹280", "Came back for disputed leads – ₹50",
+        "Balance now – ₹670", "- 4 leads that nobody has opened: ",
         "- 1 question about a dispute waits for your answer: ",
     ):  # fmt: skip
         assert line in text
-        assert line.lstrip("- ").split(":")[0] in re.sub("<[^>]+>", "", part(message, "text/html"))
+        assert re.split(" – |:", line.lstrip("- "))[0] in re.sub("<[^>]+>", "", part(message, "text/html"))
 
 
 def test_it_is_written_once_a_day_however_often_asked(clinic: Clinic, owner: User, clock: Clock) -> None:

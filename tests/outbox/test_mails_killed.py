@@ -70,7 +70,7 @@ def senders(server: MailServer) -> Iterator["subprocess.Popen[str]"]:
         text=True,
     )
     yield process
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def start_one(process: "subprocess.Popen[str]") -> int:
@@ -82,7 +82,7 @@ def start_one(process: "subprocess.Popen[str]") -> int:
 
 
 def wait_for(server: MailServer, more: int) -> None:
-    until, wanted = time.monotonic() + 20, len(server.messages) + more
+    until, wanted = time.monotonic() + 60, len(server.messages) + more
     while len(server.messages) < wanted:
         assert time.monotonic() < until, "the sender sends nothing"
         time.sleep(0.001)

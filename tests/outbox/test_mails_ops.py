@@ -30,9 +30,9 @@ def dead(clinic: Clinic, owner: User) -> OutgoingMail:
     return mail
 
 
-def said(*words: str) -> str:
+def said(command: str = "outbox", *words: str) -> str:
     printed = io.StringIO()
-    call_command("outbox", *words, stdout=printed)
+    call_command(command, *words, stdout=printed)
     return printed.getvalue()
 
 
@@ -42,7 +42,7 @@ def test_the_command_counts_and_complains_of_what_was_given_up_or_is_overdue(
     with pytest.raises(CommandError, match="Look at: mails"):
         said()
 
-    assert "Put back, to be sent again: 1 mails." in said("--send-again", "mails", "--reason", WHY)
+    assert "Put back, to be sent again: 1 mails." in said("send_again", "mails", "--reason", WHY)
     assert "ok    mails     1 waiting" in said()
 
     OutgoingMail.objects.update(due_at=Now() - timedelta(minutes=16))
@@ -65,7 +65,7 @@ def test_a_mail_server_that_is_down_is_told_after_a_quarter_of_an_hour(
     OutgoingMail.objects.update(
         given_up_at=None, due_at=later, tries=2, created_at=Now() - timedelta(minutes=14)
     )
-    assert said("mails") == "0 mails sent.\n"
+    assert said("send_mails") == "0 mails sent.\n"
     assert "0 overdue; 0 given up" in said()
 
     OutgoingMail.objects.update(created_at=Now() - timedelta(minutes=16))
@@ -75,16 +75,16 @@ def test_a_mail_server_that_is_down_is_told_after_a_quarter_of_an_hour(
         call_command("outbox", stdout=printed)
     assert "1 overdue (ConnectionRefusedError); 0 given up" in printed.getvalue()
     with pytest.raises(CommandError, match="No mail leaves, 1 overdue: ConnectionRefusedError"):
-        said("mails")
+        said("send_mails")
     OutgoingMail.objects.update(problem="SMTPRecipientsRefused 451")
     assert "0 overdue; 0 given up" in said()
-    assert said("mails") == "0 mails sent.\n"
+    assert said("send_mails") == "0 mails sent.\n"
 
 
 def test_the_trail_keeps_what_was_put_back_and_why_and_nothing_else_of_a_mail(dead: OutgoingMail) -> None:
     with pytest.raises(CommandError, match="Say why"):
-        said("--send-again", "mails")
-    said("--send-again", "mails", "--reason", "The mail server is mended")
+        said("send_again", "mails")
+    said("send_again", "mails", "--reason", "The mail server is mended")
     assert send_due_mails() == 1
     OutgoingMail.objects.all().delete()
 
@@ -144,6 +144,6 @@ def test_the_first_page_names_what_was_given_up_as_long_as_there_is_some(dead: O
     assert f'href="{LIST}?state=given_up"' in client.get("/admin/").content.decode()
     assert "Mails given up" not in text_of(signed_in("finance").get("/admin/"))
 
-    said("--send-again", "mails", "--reason", WHY)
+    said("send_again", "mails", "--reason", WHY)
 
     assert "Mails given up" not in text_of(client.get("/admin/"))

@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.core import mail
 from django.test import Client
 
+from billing_site.outbox.mails import send_due_mails
 from clinics.models import Clinic, User
 from tests import factories
 from tests.site.back_office import sign_in
@@ -31,7 +32,8 @@ def browser_of(user: User, *, minutes_ago: float = 0) -> Client:
 
 
 def link_in_mail(number: int = -1) -> str:
-    """The path of the link in a mail that was sent."""
+    """The path of the link in a mail, once what waits has left."""
+    send_due_mails()
     found = re.search(r"https?://[^/\s]+(/accounts/\S+)", str(mail.outbox[number].body))
     assert found, mail.outbox[number].body
     return found[1]

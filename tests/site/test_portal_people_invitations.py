@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.core.mail.backends.locmem import EmailBackend
 from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
-from clinics.models import AuditEvent, Clinic, Invitation, Membership, User
+from billing_site.outbox.mails import send_due_mails
+from clinics.models import AuditEvent, Clinic, Invitation, Membership, OutgoingMail, User
 from clinics.services import invitations
 from tests import factories
 from tests.site.back_office import sign_in
@@ -54,6 +54,8 @@ class TestInviting:
         response = invite(owner)
 
         assert (response.status_code, response["Location"]) == (303, MEMBERS)
+        assert not mail.outbox
+        assert send_due_mails() == 1
         (message,) = mail.outbox
         assert message.to == ["asha@care.example"]
         assert "Sunrise" in message.subject
@@ -62,7 +64,6 @@ class TestInviting:
             assert "Dr Meghna Bhatt" in body
             assert link_in_mail() in body
         assert "asha" not in link_in_mail()
-        assert "style" not in html
         invitation = Invitation.objects.get()
         assert (invitation.email, invitation.role, invitation.invited_by) == (
             "asha@care.example",
@@ -84,6 +85,7 @@ class TestInviting:
         ]
         for email in addresses:
             assert invite(owner, email).status_code == 303
+        send_due_mails()
         subjects = {message.subject for message in mail.outbox}
         assert (len(mail.outbox), len(subjects)) == (4, 1)
         page = browser_of(owner).get(MEMBERS).text
@@ -95,7 +97,7 @@ class TestInviting:
         response = invite(owner, desk.email.upper())
         assert response.status_code == 400
         assert "works here already" in response.text
-        assert not mail.outbox
+        assert not OutgoingMail.objects.exists()
 
     @pytest.mark.parametrize(
         ("email", "role"),
@@ -118,21 +120,42 @@ class TestInviting:
         Invitation.objects.update(created_at=timezone.now() - timedelta(days=1))
         assert invite(owner, "another@care.example").status_code == 303
 
-    def test_a_mail_that_does_not_leave_is_said_and_the_invitation_waits(
-        self, owner: User, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def broken(*_: Any) -> None:
-            raise ConnectionRefusedError
+    def test_what_became_of_it_before_the_mail_left_counts(self, owner: User, clinic: Clinic) -> None:
+        for email in ("withdrawn@b.example", "old@b.example", "replaced@b.example"):
+            invite(owner, email)
+        act(owner, Invitation.objects.get(email="withdrawn@b.example"), "revoke")
+        act(owner, Invitation.objects.get(email="replaced@b.example"), "send")
+        Invitation.objects.filter(email="old@b.example").update(
+            created_at=timezone.now() - timedelta(days=8), expires_at=timezone.now()
+        )
 
-        monkeypatch.setattr(EmailBackend, "send_messages", broken)
+        assert send_due_mails() == 1
+
+        assert [message.to for message in mail.outbox] == [["replaced@b.example"]]
+        notes = OutgoingMail.objects.exclude(problem="").values_list("problem", flat=True)
+        assert list(notes) == ["Not sent: the invitation is over."] * 3
+
+    def test_the_page_says_what_became_of_the_mail(self, owner: User, clinic: Clinic) -> None:
         client = browser_of(owner)
-        assert client.post(MEMBERS, {"email": "a@b.example", "role": "billing"}).status_code == 303
-        assert "could not be sent" in client.get(MEMBERS).text
-        assert Invitation.objects.count() == 1
+        client.post(MEMBERS, {"email": "a@b.example", "role": "billing"})
+        waits = client.get(MEMBERS).text
+        assert "a@b.example is invited" in waits
+        assert "The mail is on its way." in waits
+        send_due_mails()
+        assert "Good until" in client.get(MEMBERS).text
+        for problem, said in (
+            ("SMTPRecipientsRefused 550", "could not be delivered. Is the address right?"),
+            ("ConnectionRefusedError", "We could not send the mail. Send it again."),
+        ):
+            OutgoingMail.objects.update(done_at=None, given_up_at=timezone.now(), problem=problem)
+            page = client.get(MEMBERS).text
+            assert said in page
+            assert ("Is the address right?" in page) == problem.startswith("SMTPRecipientsRefused")
 
     def test_it_is_written_in_the_language_of_who_invites(self, owner: User) -> None:
         User.objects.filter(pk=owner.pk).update(language="hi")
         invite(owner)
+        send_due_mails()
         assert 'lang="hi"' in html_of(mail.outbox[0])
 
 

@@ -8,7 +8,9 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
+from billing_site.outbox.mails import send_due_mails
 from clinics.models import AuditEvent, Clinic, SupportRequest, User
 from clinics.services.support import AnsweredAlready, AskedAlready, answer_clinic, ask_staff
 from tests import factories
@@ -149,14 +151,16 @@ class TestAnswering:
         assert ask(owner, "refund").status_code == 303  # a new matter
 
     def test_who_asked_gets_a_mail_that_leads_to_it(
-        self, owner: User, clinic: Clinic, django_capture_on_commit_callbacks: Any
+        self, owner: User, clinic: Clinic, settings: Settings
     ) -> None:
+        settings.SITE_URL = "https://credits.example"
         ask(owner)
-        with django_capture_on_commit_callbacks(execute=True):
-            answer(self.staff("support"), SupportRequest.objects.get(), "A word about patients")
+        answer(self.staff("support"), SupportRequest.objects.get(), "A word about patients")
+        assert not mail.outbox
+        assert send_due_mails() == 1
         (message,) = mail.outbox
         assert message.to == [owner.email]
-        assert f"http://testserver{SUPPORT}" in str(message.body)
+        assert f"https://credits.example{SUPPORT}?clinic={clinic.pk}" in str(message.body)
         assert "A word about patients" not in str(message.body)
 
     @pytest.mark.parametrize("who", ["auditor", "resolver", "user admin"])

@@ -40,18 +40,18 @@ class Command(BaseCommand):
             raise CommandError(complaint(late, of=len(found)))
 
     def show(self, found: list[Standing]) -> None:
-        self.stdout.write(f"{'STATE':<9}{'SCHEDULE':<23}{'LAST SUCCESS':<25}WHAT FOR")
+        self.stdout.write(f"{'STATE':<11}{'SCHEDULE':<23}{'LAST SUCCESS':<25}WHAT FOR")
         for one in found:
             state = one.state.upper() if one.is_late else one.state
             self.stdout.write(
-                f"{state:<9}{one.schedule.name:<23}{moment(one.run.succeeded_at):<25}{one.schedule.why}"
+                f"{state:<11}{one.schedule.name:<23}{moment(one.run.succeeded_at):<25}{one.schedule.why}"
             )
             if one.is_running:
-                self.stdout.write(f"{'':<9}running since {moment(one.run.started_at)}")
+                self.stdout.write(f"{'':<11}running since {moment(one.run.started_at)}")
             elif one.was_cut_off:
-                self.stdout.write(f"{'':<9}cut off: began {moment(one.run.started_at)}, and never ended")
+                self.stdout.write(f"{'':<11}cut off: began {moment(one.run.started_at)}, and never ended")
             if one.has_failed:
-                self.stdout.write(f"{'':<9}failed {moment(one.run.failed_at)}: {one.run.said}")
+                self.stdout.write(f"{'':<11}failed {moment(one.run.failed_at)}: {one.run.said}")
 
     def run_now(self, name: str) -> None:
         outcome = runs.run(BY_NAME[name])
