@@ -7,3 +7,6 @@ class BillingSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from billing_site import checks  # noqa: F401  (registers them)
+        from billing_site.log_lines import log_what_nobody_caught
+
+        log_what_nobody_caught()
