@@ -1,23 +1,19 @@
 """Filters that lists of leads and of credits share."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 import django_filters
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from clinics.days import start_of
 
 DAY_LIMITS: Final = [
     MinValueValidator(date(2000, 1, 1), _("Choose a day after the year 1999.")),
     MaxValueValidator(date(2100, 1, 1), _("Choose a day before the year 2100.")),
 ]
-
-
-def midnight(day: date) -> datetime:
-    """The moment a day starts in India."""
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 class DayFilter(django_filters.DateFilter):
@@ -29,7 +25,7 @@ class DayFilter(django_filters.DateFilter):
         super().__init__("created_at", lookup_expr, widget=widget, validators=DAY_LIMITS, **kwargs)
 
     def filter(self, qs: Any, value: date | None) -> Any:
-        return super().filter(qs, midnight(value + self.days_later) if value else None)
+        return super().filter(qs, start_of(value + self.days_later) if value else None)
 
 
 class DaysFilterSet(django_filters.FilterSet):

@@ -98,3 +98,18 @@ def test_only_billing_service_calls_the_ledgers_functions() -> None:
             continue
         calls = re.findall(r'(?:door\.call|door\.call_or_refuse|_call)\(\s*("\w+")', path.read_text())
         assert not of_the_ledger & set(calls), path
+
+
+def test_when_a_day_begins_is_computed_in_one_place() -> None:
+    midnight = re.compile(r"\btime\.min\b|\.replace\(hour=0")
+    found = {str(path.relative_to(ROOT)) for path in own_files() if midnight.search(path.read_text())}
+    assert found == {"clinics/days.py"}
+
+
+def test_mails_are_written_and_sent_by_the_outbox_alone() -> None:
+    """Whatever a request wants mailed is a row; see «a mail of another kind» in CONTRIBUTING.md."""
+    sends = re.compile(
+        r"from django\.core(\.mail)? import .*([mM]ail|EmailM)|get_adapter\(\)\.send_|email_user\("
+    )
+    found = {str(path.relative_to(ROOT)) for path in own_files() if sends.search(path.read_text())}
+    assert found == {"billing_site/outbox/letters.py", "billing_site/outbox/mails.py"}

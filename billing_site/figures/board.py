@@ -15,7 +15,7 @@ from django.db import OperationalError
 from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from billing_site.figures import money, prices, queues, rates
-from billing_site.figures.days import day_of, ledger_now, start_of
+from clinics.days import day_of, ledger_now, start_of
 from clinics.models import User
 from credits.services.verification import snapshot
 from leads.services.price_lists import Tier

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django import forms
 
-from billing_site.figures.days import day_of, ledger_now, start_of
+from clinics.days import day_of, ledger_now, start_of
 from leads.services.price_lists import Tier
 
 MOST_TIERS: Final = 40

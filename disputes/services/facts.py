@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 from django.db.models import Count, Exists, Func, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.fields import BooleanField, CharField
 from django.db.models.functions import Cast, Concat
-from django.utils import timezone
 
+from clinics.days import day_of, start_of
 from clinics.models import Clinic, StaffRequest, User
 from clinics.requests import VALID_FOR
 from credits.models import BillingRules, CreditTransaction, GrantConsumption
@@ -148,7 +148,7 @@ class PersonalLimit:
 
 def personal_limit(user: User, clinic_id: int, limit: Decimal, at: datetime) -> PersonalLimit:
     """To show beforehand; what decides is `approve_dispute`, under the account's lock."""
-    today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = start_of(day_of(at))
     refunds = LeadDispute.objects.filter(
         resolved_by=user, clinic=clinic_id, status=LeadDispute.Status.APPROVED, resolved_at__gte=today
     )

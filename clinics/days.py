@@ -8,6 +8,7 @@ from django.conf import settings
 
 
 def start_of(day: date) -> datetime:
+    """The moment a day begins."""
     return datetime.combine(day, time.min, tzinfo=ZoneInfo(settings.TIME_ZONE))
 
 
