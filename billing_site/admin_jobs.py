@@ -1,32 +1,42 @@
 """The schedules in the back office: what runs by itself, and how it stands. To look at; ops do the rest."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import procrastinate.contrib.django.admin  # noqa: F401  (registers them)
 from django.contrib import admin
-from django.db.models import QuerySet, Subquery
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from billing_site.jobs.schedules import BY_NAME
-from billing_site.jobs.standing import Standing, standing_of, standings
+from billing_site.jobs.standing import Standing, standings
 from clinics.admin.base import ReadOnlyAdmin, badge
 from clinics.models import ScheduledRun
 
 # The queue's own pages change jobs, and a job is a turn of a schedule that nobody here decides on.
 admin.site.unregister(ProcrastinateJob)
 
-TONES = {"late": "bad", "failed": "bad", "cut off": "wait", "running": "wait", "ok": "good"}
+TONES = {
+    "late": "bad", "failed": "bad", "cut off": "wait", "running": "wait", "never ran": "plain", "ok": "good",
+}  # fmt: skip
+
+
+class Schedules(ChangeList):
+    """The lines of the list, not the rows of the table: those are made when a schedule first runs."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(shown())
+        self.result_count = self.full_result_count = len(self.result_list)
 
 
 @admin.register(ScheduledRun)
 class ScheduledRunAdmin(ReadOnlyAdmin[ScheduledRun]):
-    """A row for each line of the list; the worker makes them when it first starts."""
-
     list_display = ("name", "state", "why", "started_at", "succeeded_at", "failed_at", "said")
-    ordering = ("name",)
+    sortable_by = ()
     fields = (
         "name",
         "why",
@@ -40,10 +50,14 @@ class ScheduledRunAdmin(ReadOnlyAdmin[ScheduledRun]):
     )
     readonly_fields: ClassVar[tuple[str, ...]] = ("why", "turns", "state", "late_after")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ScheduledRun]:
-        began = ScheduledRun.objects.filter(started_at__isnull=False).order_by("started_at")
-        rows = super().get_queryset(request).filter(pk__in=BY_NAME)
-        return rows.annotate(began=Subquery(began.values("started_at")[:1]))
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return Schedules
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> ScheduledRun | None:
+        """Of each on the list, also where it never ran."""
+        return next((run for run in shown() if run.pk == object_id), None)
 
     @admin.display(description="What for")
     def why(self, run: ScheduledRun) -> str:
@@ -59,9 +73,16 @@ class ScheduledRunAdmin(ReadOnlyAdmin[ScheduledRun]):
 
     @admin.display(description="State")
     def state(self, run: ScheduledRun) -> SafeString:
-        began: datetime | None = run.began  # type: ignore[attr-defined]  # of `get_queryset`
-        state = standing_of(BY_NAME[run.name], run, began=began).state
-        return badge(state.capitalize(), TONES[state])
+        standing: Standing = run.standing  # type: ignore[attr-defined]  # of `shown`
+        never = ", never ran" if standing.is_late and standing.never_ran else ""
+        return badge(standing.state.capitalize() + never, TONES[standing.state])
+
+
+def shown() -> Iterator[ScheduledRun]:
+    """A row for each line of the list, with how it stands."""
+    for one in standings():
+        one.run.standing = one  # type: ignore[attr-defined]
+        yield one.run
 
 
 def late() -> tuple[list[Standing], datetime | None]:

@@ -42,15 +42,12 @@ class Schedule:
 
 # 18:30 UTC is midnight in India, where a day, a month and their budgets begin anew: `release_leads` has a turn then.
 SCHEDULES: Final = (
-    Schedule(
-        "send_mails", "* * * * * */5", "notices become mails, mails leave", HOUR / 12, ("outbox", "mails")
-    ),
+    Schedule("send_mails", "* * * * * */5", "notices become mails, mails leave", HOUR / 12),
     Schedule(
         "send_webhooks",
         "* * * * * */5",
         "notices become webhooks, webhooks are called",
         HOUR / 12,
-        ("outbox", "webhooks"),
     ),
     Schedule("release_leads", "*/5 * * * *", "held leads whose reason is gone", HOUR / 4),
     Schedule(

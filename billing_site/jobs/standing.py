@@ -34,7 +34,14 @@ class Standing:
             return "running"
         if self.has_failed:
             return "failed"
-        return "cut off" if self.was_cut_off else "ok"
+        if self.was_cut_off:
+            return "cut off"
+        return "never ran" if self.never_ran else "ok"
+
+    @property
+    def never_ran(self) -> bool:
+        """Its first turn is still to come, or no worker took it."""
+        return self.run.started_at is None
 
     @property
     def has_failed(self) -> bool:
@@ -68,16 +75,9 @@ def standings(*, at: datetime | None = None) -> list[Standing]:
 
 
 def standing_of(
-    schedule: Schedule,
-    run: ScheduledRun,
-    *,
-    at: datetime | None = None,
-    began: datetime | None,
-    is_running: bool = False,
+    schedule: Schedule, run: ScheduledRun, *, at: datetime, began: datetime | None, is_running: bool
 ) -> Standing:
-    """Of one row; `began`: the oldest start of any. Whoever did not ask for the locks sees «cut off» for what is
-    running too."""
-    at = at or timezone.now()
+    """`began`: the oldest start of any."""
     if run.succeeded_at is not None:
         is_late = at - run.succeeded_at > schedule.late_after
     else:

@@ -20,7 +20,6 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from billing_site.jobs.abandoned import put_back_again_and_again
 from billing_site.jobs.schedules import SCHEDULES
 from billing_site.jobs.tasks import under_way
-from clinics.models import ScheduledRun
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,6 @@ async def live(*, grace: float) -> None:
     loop.set_exception_handler(note)
     loop.set_default_executor(ThreadPoolExecutor(AT_ONCE + 4))
     await asyncio.to_thread(usable_database)
-    await asyncio.to_thread(show_all)
     logger.info("The worker takes the turns of %s schedules.", len(SCHEDULES))
     complained_at: float | None = None
     while not stop.is_set():
@@ -98,14 +96,6 @@ def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         logger.warning("The queue could not be told how a turn ended (%s).", type(problem).__name__)
     else:
         loop.default_exception_handler(context)
-
-
-def show_all() -> None:
-    """In the back office, those too that have not had a turn yet."""
-    ScheduledRun.objects.bulk_create(
-        [ScheduledRun(name=schedule.name) for schedule in SCHEDULES], ignore_conflicts=True
-    )
-    connections.close_all()
 
 
 async def until_any_ends(stop: asyncio.Event, *, grace: float) -> None:

@@ -1,9 +1,11 @@
 """The list of schedules, how one is run, and what ops and staff see of it."""
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +15,16 @@ from croniter import croniter  # type: ignore[import-untyped]
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.html import escape
+from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
-from billing_site.jobs import runs
+from billing_site.jobs import abandoned, runs
 from billing_site.jobs.runs import Outcome, only_here, run
 from billing_site.jobs.schedules import BY_NAME, DAY, HOUR, SCHEDULES, Schedule
 from billing_site.jobs.standing import Standing, standings
 from billing_site.jobs.tasks import MOST_TRIES, is_tried_again
+from billing_site.outbox import rounds
 from billing_site.outbox.forgetting import DONE_KEPT_FOR, GIVEN_UP_KEPT_FOR
 from clinics.models import Clinic, Notice, OutgoingMail, ScheduledRun, WebhookDelivery, WebhookEndpoint
 from tests import factories
@@ -35,6 +40,10 @@ def no_complaints_before() -> Iterator[None]:
     runs.complaints.clear()
     yield
     runs.complaints.clear()
+
+
+class EndOfTest(Exception):
+    pass
 
 
 def standing(schedule: Schedule, *, at: datetime | None = None) -> Standing:
@@ -159,18 +168,15 @@ class TestRuns:
 
     def test_mails_leave_though_notices_cannot_be_handed_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Otherwise what is in the way of new ones would hold back what was written before."""
-        from billing_site.management.commands import outbox
-
         left = [10, 4, 0]
 
         def cannot() -> int:
             raise IntegrityError
 
-        monkeypatch.setattr(outbox, "hand_on", cannot)
-        monkeypatch.setitem(outbox.SENDERS, "mails", lambda: left.pop(0))
+        monkeypatch.setattr(rounds, "hand_on", cannot)
 
         with pytest.raises(IntegrityError):
-            call_command("outbox", "mails")
+            rounds.make_round(lambda: left.pop(0))
         assert left == []
 
 
@@ -223,6 +229,7 @@ class TestWhatOpsSee:
         ScheduledRun.objects.create(name="send_mails", started_at=now, succeeded_at=now)
 
         assert not any(one.is_late for one in standings(at=now + timedelta(minutes=4)))
+        assert standing(EXPIRY, at=now).state == "never ran"
         late = {one.schedule.name for one in standings(at=now + 2 * HOUR) if one.is_late}
         assert "tell_waiting_patients" in late
         assert "expire_leads" not in late
@@ -263,8 +270,51 @@ class TestWhatStaffSee:
     def test_a_tile_of_what_never_succeeded_says_so(self) -> None:
         assert "Never succeeded" in signed_in("auditor").get("/admin/").content.decode()
 
+    def test_where_no_worker_ever_ran_the_page_has_every_line_and_says_so(self) -> None:
+        client = signed_in("auditor")
+        page = client.get("/admin/clinics/scheduledrun/").content.decode()
+        assert page.count("Late, never ran") == len(SCHEDULES)
+        assert all(escape(schedule.why) in page for schedule in SCHEDULES)
+        assert "Late, never ran" in client.get("/admin/clinics/scheduledrun/close_day/change/").text
+        assert client.get("/admin/clinics/scheduledrun/no_such/change/").status_code == 302
+
+        ScheduledRun.objects.create(name="send_mails", started_at=timezone.now(), succeeded_at=timezone.now())
+        page = client.get("/admin/clinics/scheduledrun/").content.decode()
+        assert page.count(">Never ran<") == len(SCHEDULES) - 1
+
     def test_the_queues_own_pages_are_not_there(self) -> None:
         assert signed_in("superuser").get("/admin/procrastinate/procrastinatejob/").status_code == 404
+
+
+def test_a_turn_is_taken_again_only_when_two_looks_in_a_row_find_it_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between letting go of the lock and the job's end there is a moment, in which one look takes it for cut off."""
+    one, other = (abandoned.CutOff(job, "expire_leads", 0) for job in (1, 2))
+    looks = [[one], [], [one, other], [other], [other, one]]
+    found = iter(looks)
+    put_back: list[tuple[int, abandoned.CutOff]] = []
+    pauses: list[float] = []
+
+    async def look(_: Any) -> list[abandoned.CutOff]:
+        return next(found)
+
+    async def note(_: Any, taken: abandoned.CutOff) -> None:
+        put_back.append((len(pauses), taken))
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == len(looks):
+            raise EndOfTest
+
+    monkeypatch.setattr(abandoned, "cut_off", look)
+    monkeypatch.setattr(abandoned, "put_back", note)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    # In a thread of its own: where browsers run beside it, this one has a loop already.
+    with ThreadPoolExecutor(1) as aside, pytest.raises(EndOfTest):
+        aside.submit(asyncio.run, abandoned.put_back_again_and_again(app)).result()
+
+    assert put_back == [(3, other), (4, other)]
 
 
 def test_what_left_the_outbox_long_ago_is_forgotten(clinic: Clinic) -> None:
