@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import Count, Min, Model
+from django.db.models import Count, Min, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from billing_site import admin_jobs
+from billing_site.admin_webhooks import FAULTS
 from billing_site.figures import money, prices
 from billing_site.figures.board import (
     LEDGER,
@@ -38,6 +39,8 @@ from credits.models import CreditGrant, CreditTransaction, Reversal, ReviewItem
 from leads.models import Lead
 
 NOT_IN_TIME = "The figures could not be read in time. The lists below work; try again in a minute."
+E = TypeVar("E", bound=Errand)
+OURS, THEIRS = FAULTS["ours"][1], FAULTS["theirs"][1]
 Index = Any  # Django's own index of a site: (request, extra_context) → response
 
 
@@ -134,8 +137,11 @@ def tiles(request: HttpRequest, board: Board) -> list[Tile]:
         spam_tile(board),
         review_tile(board),
         support_tile(request),
-        given_up_tile(request, OutgoingMail, "Mails given up"),
-        given_up_tile(request, WebhookDelivery, "Webhooks given up"),
+        given_up_tile(request, OutgoingMail.objects.dead(), "Mails given up"),
+        given_up_tile(
+            request, WebhookDelivery.objects.dead().filter(THEIRS), "Webhooks given up", fault="theirs"
+        ),
+        our_mistakes_tile(request),
         schedule_tile(request),
     ]
     return [tile for tile in found if tile is not None]
@@ -197,16 +203,38 @@ def support_tile(request: HttpRequest) -> Tile | None:
     )
 
 
-def given_up_tile(request: HttpRequest, model: type[Errand], title: str) -> Tile | None:
+def given_up_tile(request: HttpRequest, dead: QuerySet[E], title: str, **narrowed: str) -> Tile | None:
     """Only where some were given up: nobody tries them again by themselves."""
+    model = dead.model
     if not request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"):
         return None
-    dead = model._default_manager.filter(given_up_at__isnull=False).aggregate(
-        number=Count("pk"), oldest=Min("given_up_at")
-    )
-    if not dead["number"]:
+    found = dead.aggregate(number=Count("pk"), oldest=Min("given_up_at"))
+    if not found["number"]:
         return None
-    return Tile(title, dead["number"], list_of(model, state="given_up"), dead["oldest"], [])
+    address = list_of(model, state="given_up", **narrowed)
+    return Tile(title, found["number"], address, found["oldest"], [])
+
+
+def our_mistakes_tile(request: HttpRequest) -> Tile | None:
+    """Webhooks that we can't write or sign, tried again or given up: for ops to mend."""
+    if not request.user.has_perm("clinics.view_webhookdelivery"):
+        return None
+    given_up, waits = (
+        rows.filter(OURS).aggregate(number=Count("pk"), oldest=Min("created_at"))
+        for rows in (WebhookDelivery.objects.dead(), WebhookDelivery.objects.open())
+    )
+    number = given_up["number"] + waits["number"]
+    if not number:
+        return None
+    parts = [
+        Part(found["number"], label, list_of(WebhookDelivery, state=state, fault="ours"), tone)
+        for found, label, state, tone in (
+            (waits, "tried again", "waiting", "wait"),
+            (given_up, "given up", "given_up", "bad"),
+        )
+    ]
+    oldest = min(filter(None, (given_up["oldest"], waits["oldest"])))
+    return Tile("Webhooks we fail to send", number, list_of(WebhookDelivery, fault="ours"), oldest, parts)
 
 
 def schedule_tile(request: HttpRequest) -> Tile | None:

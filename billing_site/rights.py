@@ -116,6 +116,7 @@ DOOR: Final = (
     "credit_top_up",
     "deduct_credits_for_lead",
     "deliver_lead",
+    "deliver_leads",
     "dispute_refusal",
     "dispute_refusals",
     "expire_grants",

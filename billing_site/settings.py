@@ -15,7 +15,7 @@ import structlog
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
-from billing_site.log_lines import without_personal_data
+from billing_site.log_lines import without_personal_data, without_words_of_exceptions
 
 django_stubs_ext.monkeypatch()  # makes ModelAdmin[...] and the generic views subscriptable at run time
 
@@ -183,6 +183,7 @@ ACCOUNT_FORMS = {
     "login": "clinics.sign_in_forms.SignInForm",
     "request_login_code": "clinics.sign_in_forms.AskForCodeForm",
     "confirm_login_code": "clinics.sign_in_forms.CodeForm",
+    "reset_password": "clinics.sign_in_forms.AskForLinkForm",
 }
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/5m/key,30/m/ip",
@@ -326,7 +327,7 @@ SCHEMA_READS_PER_ADDRESS_PER_MINUTE = env.int("SCHEMA_READS_PER_ADDRESS_PER_MINU
 # What a clinic may buy at once: whole rupees before tax, and the most that one payment can carry, tax included.
 TOP_UP_LEAST_PRICE = env.int("TOP_UP_LEAST_PRICE", default=1_000)
 TOP_UP_MOST_GROSS = env.int("TOP_UP_MOST_GROSS", default=500_000)
-# How long an invitation by mail is good for, and how many a clinic may send on one day (India's).
+# How long an invitation is good for from when it was made, and how many a clinic may send on one day (India's).
 INVITATION_DAYS = env.int("INVITATION_DAYS", default=7)
 INVITATIONS_PER_CLINIC_PER_DAY = env.int("INVITATIONS_PER_CLINIC_PER_DAY", default=20)
 # How many proxies in front of the web server may be believed about the caller's address.
@@ -367,7 +368,7 @@ LOGGING = {
             "foreign_pre_chain": LOG_PROCESSORS,
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([] if DEBUG else [structlog.processors.format_exc_info]),
+                without_words_of_exceptions,
                 structlog.dev.ConsoleRenderer(
                     colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
                 )

@@ -50,7 +50,7 @@ def test_the_lines_of_the_guide_do_what_it_says() -> None:
 
 def run(lines: str, address: str, token: str) -> Any:
     environment = {"API": address, "TOKEN": token, "PATH": "/usr/local/bin:/usr/bin:/bin", "NO_PROXY": "*"}
-    done = subprocess.run(["sh", "-ec", lines], env=environment, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(["sh", "-ec", lines], env=environment, capture_output=True, timeout=300, check=True)
     return json.loads(done.stdout)
 
 

@@ -255,7 +255,7 @@ CREDITS = [
                 "create_razorpay_order",
                 "Start a top-up: our record of it, and its order at Razorpay",
             ),
-            (TopUpApi, "start_top_up", "The same, under another address"),
+            (TopUpApi, "start_top_up", "Start a top-up: the same as POST /create-razorpay-order"),
         )
     ),
     Operation(

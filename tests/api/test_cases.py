@@ -108,6 +108,22 @@ def made_fitting(draw: Any, stage: Stage, name: str, case: Any) -> None:
         case.query = {"top_up": stage.top_up.pk}
 
 
+def made_right(stage: Stage, name: str, case: Any) -> None:
+    """As the guide shows it: every part that the tool generated gives way to the stage's."""
+    case.path_parameters = {
+        part.strip("{}"): value
+        for part, value in zip(
+            case.operation.path.split("/"), stage.path(case.operation.path).split("/"), strict=True
+        )
+        if part.startswith("{")
+    }
+    queries = {"payment_state": {"top_up": stage.top_up.pk}, "price_quote": {"amount": 1000}}
+    case.query = queries.get(name, {})
+    case.headers = {}
+    if (right := stage.body(name)) and isinstance(case.body, dict):
+        case.body = right
+
+
 @pytest.fixture(autouse=True)
 def _no_limits(settings: Settings) -> None:
     settings.API_REQUESTS_PER_MINUTE = settings.QUOTES_PER_MINUTE = 10**6
@@ -150,6 +166,9 @@ def test_any_case_gets_a_described_answer(
         strange = not data.draw(st.integers(0, 7))
         who = data.draw(st.sampled_from(list(known) if strange else described.who))
         made_fitting(data.draw, stage, described.name, case)
+        if not answers:  # the first one is right, so that each run shows what gets through
+            made_right(stage, described.name, case)
+            who, headers = described.who[0], {}
         credentials, case.cookies = known[who]
         sent = {**dict(case.headers or {}), **headers}
         case.headers = {name: value for name, value in sent.items() if name.lower() not in OURS}
@@ -164,6 +183,6 @@ def test_any_case_gets_a_described_answer(
 
     record_property("answers", dict(sorted(Counter(answers).items())))
     assert not any(status >= 500 for status in answers)
-    assert CASES < 50 or any(status < 300 for status in answers), f"nothing got through: {set(answers)}"
+    assert answers[0] < 300, f"what is right does not get through: {answers[0]}"
     if IS_FULL:
         assert len(answers) >= 1_000

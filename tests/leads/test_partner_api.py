@@ -233,7 +233,7 @@ def test_a_batch_sent_three_times_once_over_a_broken_connection_gives_each_lead_
     with web_server(workers=2) as address:
         raw(address, token, body[: len(body) // 2], len(body)).close()  # half of it, and gone
         broken = raw(address, token, body, len(body))
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not Lead.objects.exists() and time.monotonic() < until:
             time.sleep(0.005)
         broken.close()  # some are stored, the answer is never read
@@ -253,7 +253,7 @@ def raw(address: str, token: str, body: bytes, length: int) -> socket.socket:
     """A request over a socket of our own, which may say more than it sends."""
     parts = urlsplit(address)
     assert parts.hostname is not None
-    connected = socket.create_connection((parts.hostname, parts.port), timeout=60)
+    connected = socket.create_connection((parts.hostname, parts.port), timeout=180)
     connected.sendall(
         f"POST {BATCH} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode()

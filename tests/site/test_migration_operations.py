@@ -82,3 +82,15 @@ def test_who_may_call_a_function_may_call_the_one_that_replaces_it() -> None:
         "SELECT function.oid::regprocedure::text, grantee::regrole::text FROM pg_proc function,"
         " aclexplode(proacl) WHERE proname = 'release_lead' ORDER BY grantee <> proowner"
     )[1:] == [("release_lead(bigint,bigint,text)", web)]
+
+
+def test_sql_that_names_two_functions_alike_is_refused_for_going_back_could_not_tell_them_apart(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sql").mkdir()
+    for arguments in ("bigint", "text"):
+        text = f"CREATE OR REPLACE FUNCTION alike(p {arguments}) RETURNS int LANGUAGE sql AS 'SELECT 1';\n"
+        (tmp_path / "sql" / f"{arguments}.sql").write_text(text)
+
+    with pytest.raises(ValueError, match="alike stands there twice"):
+        InstallSQL(str(tmp_path / "migrations" / "0001_initial.py"), "bigint.sql", "text.sql")

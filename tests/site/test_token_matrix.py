@@ -183,6 +183,7 @@ def test_what_is_wrong_with_a_token_is_named(stage: Stage) -> None:
         return message
 
     assert told("a" * 64) == "This token is not valid."
+    assert told(expired_token(stage.clinic, "credits:read")) == "This token has expired: use a new one."
     assert told(token_of(stage.clinic, "leads:read")) == "Use a clinic's token with the scope credits:read."
     assert told(token_of(stage.partner, *ALL_SCOPES)) == "Use a clinic's token with the scope credits:read."
 
