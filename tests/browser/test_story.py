@@ -78,8 +78,11 @@ def file_a_dispute(shop: Shop, folder: Path) -> LeadDispute:
     page.get_by_role("radio", name="Invalid contact").check()
     page.get_by_label("What happened?").fill("We called on three mornings; the number does not exist.")
     page.locator("input[type=file]").last.set_input_files(photo)  # the camera
-    page.get_by_role("button", name="Send the dispute").click()
-    expect(page.get_by_text("evidence-1.jpg").first).to_be_visible()
+    # Its small picture is waited for: once the dispute is decided and the lead refunded, it may be seen no more.
+    with page.expect_response(lambda answer: answer.url.endswith("/preview")) as preview:
+        page.get_by_role("button", name="Send the dispute").click()
+        page.get_by_text("evidence-1.jpg").first.scroll_into_view_if_needed()
+    assert preview.value.ok
     return LeadDispute.objects.get()
 
 
