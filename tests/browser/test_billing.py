@@ -38,12 +38,12 @@ def test_the_page_is_read_the_window_for_buying_opened_and_a_new_lead_seen(visit
     expect(window_).to_be_hidden()
     expect(opener).to_be_focused()
 
-    factories.deliver(clinic, 3, 35_000)
+    third = factories.deliver(clinic, 3, 35_000)
     page.evaluate("updateCreditBalance()")
     expect(page.locator(".credit-amount")).to_have_text("₹5,000")
     expect(page.locator("[data-balance]")).to_have_text("5,000")
     newest = page.locator(".transactions tbody tr").first
-    expect(newest).to_contain_text("Lead 3")
+    expect(newest).to_contain_text(f"Lead {third.pk}")
     expect(newest).to_contain_text("5,000")
     expect(page.get_by_role("table", name="Credits by month")).to_be_visible()  # stays as it was opened
     months = page.evaluate("[...billing.charts.values()].map((chart) => chart.data.datasets[0].data.at(-1))")
